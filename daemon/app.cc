@@ -1,0 +1,193 @@
+#include "daemon/app.h"
+
+#include "pkg/api/debug_api.h"
+#include "pkg/api/process_api.h"
+#include "pkg/api/state_api.h"
+#include "pkg/telemetry/log.h"
+#include "pkg/telemetry/metric_names.h"
+
+#include <string>
+#include <utility>
+
+namespace podkeeper::daemon {
+namespace {
+
+using base::Error;
+using base::ErrorCode;
+using base::Result;
+using base::Task;
+
+/// A mirror that upstream has not confirmed for this long is stale: two bookmarks missed, with a
+/// margin.
+constexpr base::Duration kStaleAfter = std::chrono::minutes(3);
+/// The API refuses every write with 405, and reads its body first so that the client sees the
+/// answer. What kubectl sends fits; more is 413.
+constexpr std::size_t kRefusedBodyBytesMax = 64 << 10;
+constexpr base::Duration kLogBlockedAfter = std::chrono::minutes(2);
+
+}  // namespace
+
+App::App(base::World& world, const settings::Settings& settings, telemetry::Metrics& metrics,
+         const telemetry::Logging& logging)
+    : world_(world),
+      settings_(settings),
+      metrics_(metrics),
+      logging_(logging),
+      tasks_(world.clock(), static_cast<std::size_t>(settings.max_tasks)),
+      upstream_(world, tasks_, "upstream"),
+      background_(world, tasks_, "background"),
+      connections_(world, tasks_, "connections") {}
+
+App::~App() = default;
+
+Task<Result<void>> App::start() {
+  const api::BuildInfo& build = api::build_info();
+  metrics_.gauge(telemetry::kBuildInfo, {build.version, build.commit, build.compiler}).Set(1);
+  telemetry::log_info("starting", {{"version", build.version}, {"commit", build.commit}});
+  auto apiserver = settings_.standalone ? start_embedded_cluster()
+                                        : settings::parse_apiserver(settings_.apiserver);
+  if (!apiserver) co_return apiserver.error();
+  auto mirrors = Mirrors::make(world_, metrics_, settings_, *apiserver);
+  if (!mirrors) co_return mirrors.error();
+  mirrors_ = std::move(*mirrors);
+  if (auto ok = mirrors_->start(background_); !ok) co_return ok;
+  if (auto ok = start_controllers(); !ok) co_return ok;
+  add_health_checks();
+  collect_metrics();
+  co_return start_listeners();
+}
+
+Result<base::Endpoint> App::start_embedded_cluster() {
+  simkube::SimKubeOptions options;
+  options.seed = static_cast<std::uint64_t>(settings_.sim_seed);
+  options.nodes = static_cast<std::size_t>(settings_.sim_nodes);
+  options.pods = static_cast<std::size_t>(settings_.sim_pods);
+  options.churn = static_cast<double>(settings_.sim_churn);
+  embedded_ = std::make_unique<simkube::SimKube>(world_, upstream_, metrics_, std::move(options));
+  return embedded_->start();
+}
+
+Result<void> App::start_controllers() {
+  auto pods_allowed = authorizer_.read("", {.plural_group = "pods", .namespace_ = ""});
+  auto nodes_allowed = authorizer_.read("", {.plural_group = "nodes", .namespace_ = ""});
+  if (!pods_allowed) return pods_allowed.error();
+  if (!nodes_allowed) return nodes_allowed.error();
+  controllers::PodStateControllerOptions options;
+  options.derive.terminal_ttl =
+      std::chrono::duration_cast<std::chrono::seconds>(settings_.terminal_pod_ttl);
+  options.metrics = &metrics_;
+  pod_state_controller_ = std::make_unique<controllers::PodStateController>(
+      world_, mirrors_->reader(kube::pods()), std::move(*pods_allowed),
+      mirrors_->reader(kube::nodes()), std::move(*nodes_allowed), pod_states_, options);
+  return pod_state_controller_->start(background_);
+}
+
+void App::add_health_checks() {
+  const auto ok = [] { return Result<void>{}; };
+  const auto log = [this]() -> Result<void> {
+    const auto blocked = logging_.blocked_for();
+    if (!blocked || *blocked < kLogBlockedAfter) return {};
+    return Error{ErrorCode::kTimeout, "logging blocked: the output takes no lines"};
+  };
+  for (health::Checks* checks : {&health_->healthz, &health_->livez, &health_->readyz}) {
+    checks->add("ping", ok);
+    checks->add("log", log);
+  }
+  health::Checks& ready = health_->readyz;
+  ready.add("informer-sync", [this] { return mirrors_->check_synced(); });
+  ready.add("staleness", [this] { return mirrors_->check_fresh(kStaleAfter); });
+  ready.add("handlers", [this]() -> Result<void> {
+    if (tasks_.count() < tasks_.tasks_max()) return {};
+    return Error{ErrorCode::kTooManyRequests, "the limit on tasks is reached (--max-tasks)"};
+  });
+  ready.add("shutdown", [this]() -> Result<void> {
+    if (!shutting_down_) return {};
+    return Error{ErrorCode::kUnavailable, "shutting down"};
+  });
+}
+
+void App::collect_metrics() {
+  scrapes_.push_back(metrics_.on_scrape([this] {
+    mirrors_->refresh_metrics();
+    for (const base::Handler kind : base::kHandlers) {
+      metrics_.gauge(telemetry::kTasks, {base::to_string(kind)})
+          .Set(static_cast<double>(tasks_.count(kind)));
+    }
+    for (const health::Checks* checks : {&health_->healthz, &health_->livez, &health_->readyz}) {
+      for (const auto& [name, healthy] : checks->states()) {
+        metrics_.gauge(telemetry::kHealthcheck, {name, checks->endpoint()}).Set(healthy ? 1 : 0);
+      }
+    }
+  }));
+}
+
+http::Router App::api_routes() {
+  kubeapi::ReadApiOptions options;
+  read_api_ = std::make_unique<kubeapi::ReadApi>(world_, authorizer_, metrics_, mirrors_->readers(),
+                                                 options);
+  http::Router router;
+  for (const char* root : {"/api", "/apis", "/version"}) {
+    router.prefix(root, read_api_->handler(), read_api_->error_renderer());
+  }
+  api::add_state_routes(router, api::StateSources{.authorizer = authorizer_,
+                                                  .pods = mirrors_->reader(kube::pods()),
+                                                  .nodes = mirrors_->reader(kube::nodes()),
+                                                  .pod_states = pod_states_,
+                                                  .clock = world_.clock()});
+  api::add_health_routes(router, health_, world_.clock());
+  api::add_metrics_route(router, metrics_);
+  api::add_status_routes(router, settings_, world_.clock());
+  api::add_debug_routes(router, tasks_);
+  if (settings_.enable_debug_panic) api::add_panic_route(router, background_);
+  return router;
+}
+
+Result<void> App::start_listeners() {
+  http::ServerLimits limits;
+  limits.body_bytes_max = kRefusedBodyBytesMax;
+  limits.requests_inflight_max = static_cast<std::size_t>(settings_.max_requests_inflight);
+  limits.request_timeout = settings_.request_timeout;
+  http::Router health_routes;
+  api::add_health_routes(health_routes, health_, world_.clock());
+  http::Router metrics_routes;
+  api::add_metrics_route(metrics_routes, metrics_);
+  if (auto ok = listen("health", settings_.health_probe_bind_address, std::move(health_routes), {});
+      !ok)
+    return ok;
+  if (auto ok = listen("metrics", settings_.metrics_bind_address, std::move(metrics_routes), {});
+      !ok)
+    return ok;
+  return listen("api", settings_.api_bind_address, api_routes(), limits);
+}
+
+Result<void> App::listen(const char* name, const std::string& address, http::Router router,
+                         const http::ServerLimits& limits) {
+  if (address == "0") return {};
+  auto endpoint = base::parse_endpoint(address);
+  if (!endpoint) return endpoint.error();
+  auto server = std::make_unique<http::Server>(world_, connections_, metrics_, name,
+                                               std::move(router), limits);
+  auto bound = server->listen(*endpoint);
+  if (!bound) return bound.error();
+  telemetry::log_info("listening", {{"name", name}, {"address", base::to_string(*bound)}});
+  servers_.push_back(std::move(server));
+  return {};
+}
+
+Task<void> App::shut_down() {
+  shutting_down_ = true;
+  if (read_api_) read_api_->drain();
+  const auto deadline = world_.clock().now() + settings_.shutdown_grace_period;
+  // The API drains first: health stays up and says that we are going.
+  for (auto server = servers_.rbegin(); server != servers_.rend(); ++server) {
+    auto draining = (*server)->drain(deadline);
+    co_await std::move(draining);
+  }
+  for (runtime::TaskGroup* group : {&connections_, &background_, &upstream_}) {
+    group->stop();
+    auto joining = group->join();
+    co_await std::move(joining);
+  }
+}
+
+}  // namespace podkeeper::daemon

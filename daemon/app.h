@@ -1,0 +1,69 @@
+#pragma once
+
+#include "pkg/access/authorized.h"
+#include "pkg/api/health_api.h"
+#include "pkg/base/world.h"
+#include "pkg/controllers/pod_state_controller.h"
+#include "pkg/http/server.h"
+#include "pkg/kubeapi/read_api.h"
+#include "pkg/runtime/task_group.h"
+#include "pkg/settings/settings.h"
+#include "pkg/simkube/simkube.h"
+#include "pkg/state/pod_states.h"
+#include "pkg/telemetry/log.h"
+#include "pkg/telemetry/metrics.h"
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "daemon/mirrors.h"
+
+namespace podkeeper::daemon {
+
+/// podkeeperd as one object: the only place that wires rooms together. The world outlives it.
+/// start(), then shut_down() on the same executor; the destructor after shut_down() has returned.
+class App {
+ public:
+  App(base::World& world, const settings::Settings& settings, telemetry::Metrics& metrics,
+      const telemetry::Logging& logging);
+  ~App();
+
+  /// Starts everything and binds every listener. The Error is one line that says what to do.
+  base::Task<base::Result<void>> start();
+  /// Not ready from here on; requests under way get the grace period, streams are ended, tasks are
+  /// stopped and joined.
+  base::Task<void> shut_down();
+
+ private:
+  base::Result<base::Endpoint> start_embedded_cluster();
+  base::Result<void> start_controllers();
+  base::Result<void> start_listeners();
+  base::Result<void> listen(const char* name, const std::string& address, http::Router router,
+                            const http::ServerLimits& limits);
+  [[nodiscard]] http::Router api_routes();
+  void add_health_checks();
+  void collect_metrics();
+
+  base::World& world_;
+  const settings::Settings settings_;
+  telemetry::Metrics& metrics_;
+  const telemetry::Logging& logging_;
+  runtime::TaskRegistry tasks_;
+  runtime::TaskGroup upstream_;     ///< the embedded cluster, stopped last
+  runtime::TaskGroup background_;   ///< reflectors and controllers
+  runtime::TaskGroup connections_;  ///< of our listeners
+  access::LoopbackAuthorizer authorizer_;
+  std::unique_ptr<simkube::SimKube> embedded_;
+  std::unique_ptr<Mirrors> mirrors_;
+  state::PodStates pod_states_;
+  std::unique_ptr<controllers::PodStateController> pod_state_controller_;
+  std::unique_ptr<kubeapi::ReadApi> read_api_;
+  std::shared_ptr<api::HealthChecks> health_ = std::make_shared<api::HealthChecks>();
+  std::vector<std::unique_ptr<http::Server>> servers_;
+  std::vector<std::shared_ptr<void>> scrapes_;
+  std::atomic<bool> shutting_down_{false};
+};
+
+}  // namespace podkeeper::daemon

@@ -1,0 +1,158 @@
+#include "pkg/api/debug_api.h"
+
+#include "pkg/base/panic.h"
+#include "pkg/recovery/panic_report.h"
+
+#include <boost/asio/post.hpp>
+#include <nlohmann/json.hpp>
+
+#include <chrono>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace podkeeper::api {
+namespace {
+
+using base::Handler;
+using base::PanicKind;
+using base::Task;
+using http::Request;
+using http::Response;
+using nlohmann::ordered_json;
+
+std::string dump(const ordered_json& json) {
+  return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+}
+
+ordered_json task_json(const base::TaskContext& task, base::MonotonicTime now) {
+  const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(now - task.created);
+  return {{"id", task.id},
+          {"name", task.name},
+          {"kind", base::to_string(task.kind)},
+          {"state", base::to_string(task.state.load(std::memory_order_relaxed))},
+          {"ageMs", age.count()},
+          {"parent", task.parent_id},
+          {"createdBy", std::string(task.created_by.file_name()) + ":" +
+                            std::to_string(task.created_by.line())}};
+}
+
+ordered_json report_json(const recovery::PanicReport& report) {
+  const auto when =
+      std::chrono::duration_cast<std::chrono::milliseconds>(report.when.time_since_epoch());
+  return {
+      {"id", report.id},
+      {"ts", when.count()},
+      {"handler", base::to_string(report.handler)},
+      {"kind", base::to_string(report.kind)},
+      {"type", report.type},
+      {"message", report.message},
+      {"stack", recovery::symbolize(report.stack)},
+      {"task",
+       {{"id", report.task_id}, {"name", report.task_name}, {"createdBy", report.task_created_by}}},
+      {"traceId", report.trace.valid() ? report.trace.trace_id_hex() : ""},
+      {"activeTraces", report.active_traces},
+      {"request",
+       {{"method", report.request.method},
+        {"path", report.request.path},
+        {"user", report.request.user},
+        {"region", report.request.region}}}};
+}
+
+Response refusal(int status, const std::string& message) {
+  return Response::text(status, message + "\n");
+}
+
+/// Throws as a bug of that kind would.
+[[noreturn]] void panic(PanicKind kind) {
+  switch (kind) {
+    case PanicKind::kException:
+      throw std::runtime_error("deliberate exception");
+    case PanicKind::kInvariant:
+      PK_CHECK(kind != PanicKind::kInvariant, "deliberate");
+      break;
+    case PanicKind::kMisuse:
+      break;
+  }
+  throw base::Panic(PanicKind::kMisuse, "deliberate misuse");
+}
+
+Task<void> panicking_task(PanicKind kind) {
+  panic(kind);
+  co_return;
+}
+
+Response start(runtime::TaskGroup& group, Handler handler, PanicKind kind) {
+  if (handler == Handler::kThread) {
+    // Not a task: the exception leaves the function that the event loop runs and reaches the
+    // thread's root.
+    boost::asio::post(group.world().make_executor(), [kind] { panic(kind); });
+  } else {
+    auto started = group.spawn("debug-panic", handler, [kind] { return panicking_task(kind); });
+    if (!started) return refusal(http::status_of(started.error()), started.error().message);
+  }
+  return Response::text(
+      202, "a " + std::string(base::to_string(handler)) + " handler is about to panic\n");
+}
+
+std::optional<PanicKind> parse_kind(std::string_view text) {
+  for (const PanicKind kind : base::kPanicKinds) {
+    if (text == base::to_string(kind)) return kind;
+  }
+  return std::nullopt;
+}
+
+Task<Response> serve_panic(runtime::TaskGroup& group, Request request) {
+  if (request.method != "POST") {
+    auto refused = refusal(405, "405 method not allowed; use POST");
+    refused.headers.add("Allow", "POST");
+    co_return refused;
+  }
+  const std::string handler_text(request.target.query_value("handler").value_or("http"));
+  const std::string kind_text(request.target.query_value("kind").value_or("exception"));
+  const auto handler = base::parse_handler(handler_text);
+  if (!handler) {
+    co_return refusal(400,
+                      "handler \"" + handler_text +
+                          "\" is unknown; use http, stream, reconcile, event, timer or thread");
+  }
+  const auto kind = parse_kind(kind_text);
+  if (!kind) {
+    co_return refusal(
+        400, "kind \"" + kind_text + "\" is not available; use exception, invariant or misuse");
+  }
+  if (*handler == Handler::kHttp) panic(*kind);
+  if (*handler == Handler::kStream) {
+    auto response = Response::text(200, "");
+    response.body =
+        http::StreamBody([kind = *kind](http::BodyWriter&) { return panicking_task(kind); });
+    co_return response;
+  }
+  co_return start(group, *handler, *kind);
+}
+
+}  // namespace
+
+void add_debug_routes(http::Router& router, runtime::TaskRegistry& tasks) {
+  router.exact("/debug/tasks", [&tasks](Request) -> Task<Response> {
+    const auto now = tasks.clock().now();
+    ordered_json list = ordered_json::array();
+    for (const auto& task : tasks.list()) list.push_back(task_json(*task, now));
+    const std::size_t count = list.size();
+    co_return Response::json(
+        200, dump({{"count", count}, {"max", tasks.tasks_max()}, {"tasks", std::move(list)}}));
+  });
+  router.exact("/debug/panics", [](Request) -> Task<Response> {
+    const auto& recorder = recovery::PanicRecorder::instance();
+    ordered_json list = ordered_json::array();
+    for (const auto& report : recorder.last()) list.push_back(report_json(report));
+    co_return Response::json(200, dump({{"total", recorder.total()}, {"panics", std::move(list)}}));
+  });
+}
+
+void add_panic_route(http::Router& router, runtime::TaskGroup& group) {
+  router.exact("/debug/panic",
+               [&group](Request request) { return serve_panic(group, std::move(request)); });
+}
+
+}  // namespace podkeeper::api

@@ -1,0 +1,18 @@
+#pragma once
+
+#include "pkg/base/world.h"
+#include "pkg/http/server.h"
+#include "pkg/runtime/task_group.h"
+
+namespace podkeeper::api {
+
+/// Serves /debug/tasks (every task: name, state, age, parent, created by) and /debug/panics (the
+/// last reports, with their stacks by name), as JSON.
+void add_debug_routes(http::Router& router, runtime::TaskRegistry& tasks);
+
+/// Serves POST /debug/panic?handler=&kind=: makes one handler of that kind panic, as a bug in it
+/// would. http and stream panic in the request's own handler; the others in a task (or thread) of
+/// that kind which `group` starts.
+void add_panic_route(http::Router& router, runtime::TaskGroup& group);
+
+}  // namespace podkeeper::api

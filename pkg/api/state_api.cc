@@ -1,0 +1,167 @@
+#include "pkg/api/state_api.h"
+
+#include "pkg/api/state_query.h"
+#include "pkg/api/state_records.h"
+#include "pkg/state/summary.h"
+
+#include <chrono>
+#include <string>
+#include <utility>
+
+namespace podkeeper::api {
+namespace {
+
+using base::Error;
+using base::ErrorCode;
+using base::Result;
+using base::Task;
+using http::Request;
+using http::Response;
+
+Response failure(const Error& error) {
+  auto response = Response::json(http::status_of(error), error_json(error) + "\n");
+  if (error.retry_after) {
+    const auto seconds = std::chrono::ceil<std::chrono::seconds>(*error.retry_after).count();
+    response.headers.add("Retry-After", std::to_string(seconds));
+  }
+  return response;
+}
+
+/// An answer with what every read says about its currency.
+Response success(std::string body, const state::Freshness& freshness, http::Verb verb,
+                 std::string_view resource, http::Scope scope) {
+  body += '\n';
+  auto response = Response::json(200, std::move(body));
+  const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(freshness.age).count();
+  response.headers.add("Podkeeper-Revision", kube::to_string(freshness.revision));
+  response.headers.add("Podkeeper-Age-Ms", std::to_string(age));
+  response.headers.add("Podkeeper-Consistency", "eventual");
+  response.headers.add("Cache-Control", "no-cache, private");
+  response.verb = verb;
+  response.resource = resource;
+  response.scope = scope;
+  return response;
+}
+
+/// Answers /state/v1 from its sources; each method is one straight function from query to text.
+class StateApi {
+ public:
+  explicit StateApi(const StateSources& sources) : s_(sources) {}
+
+  Response answer(const Request& request) {
+    if (request.method != "GET") {
+      auto refused = failure(
+          {ErrorCode::kMethodNotAllowed, "method " + request.method + " is not allowed; use GET"});
+      refused.headers.add("Allow", "GET");
+      return refused;
+    }
+    auto response = route(request.target);
+    return response ? std::move(*response) : failure(response.error());
+  }
+
+ private:
+  Result<Response> route(const http::Target& target) {
+    const auto& path = target.segments;  // state, v1, ...
+    if (path.size() >= 3 && path[1] == "v1") {
+      if (path[2] == "summary" && path.size() == 3) return summary();
+      if (path[2] == "pods" && path.size() == 3) return list_pods(target);
+      if (path[2] == "pods" && path.size() == 5) return get_pod(path[3], path[4]);
+      if (path[2] == "nodes" && path.size() == 3) return list_nodes(target);
+      if (path[2] == "nodes" && path.size() == 4) return get_node(path[3]);
+    }
+    return Error{
+        ErrorCode::kNotFound,
+        "path \"" + target.path +
+            "\" is not served; there are /state/v1/summary, /state/v1/pods[/NAMESPACE/NAME] and "
+            "/state/v1/nodes[/NAME]"};
+  }
+
+  /// Leave to read a resource that has been listed at least once.
+  Result<access::AuthorizedRead> allow(const state::Reader& reader, const std::string& namespace_) {
+    if (!reader.freshness().synced) {
+      return Error{ErrorCode::kUnavailable,
+                   reader.resource().plural + " have not been listed yet; try again",
+                   std::chrono::milliseconds(1000)};
+    }
+    return s_.authorizer.read(
+        "", {.plural_group = reader.resource().plural_group(), .namespace_ = namespace_});
+  }
+
+  Result<Response> summary() {
+    auto pods = allow(s_.pods, "");
+    if (!pods) return pods.error();
+    auto nodes = allow(s_.nodes, "");
+    if (!nodes) return nodes.error();
+    const auto freshness = s_.pods.freshness();
+    const auto summary =
+        state::summarize(std::move(*pods), s_.pod_states, std::move(*nodes), s_.nodes);
+    return success(summary_json(summary, freshness), freshness, http::Verb::kGet, "summary",
+                   http::Scope::kCluster);
+  }
+
+  Result<Response> list_pods(const http::Target& target) {
+    auto query = parse_pod_query(target);
+    if (!query) return query.error();
+    auto allowed = allow(s_.pods, query->namespace_);
+    if (!allowed) return allowed.error();
+    const auto freshness = s_.pods.freshness();
+    const auto list = s_.pod_states.list(std::move(*allowed), *query);
+    const std::string next = list.next ? encode_position(*list.next) : "";
+    return success(pod_state_list_json(list, freshness, next), freshness, http::Verb::kList, "pods",
+                   query->namespace_.empty() ? http::Scope::kCluster : http::Scope::kNamespace);
+  }
+
+  Result<Response> get_pod(const std::string& namespace_, const std::string& name) {
+    auto allowed = allow(s_.pods, namespace_);
+    if (!allowed) return allowed.error();
+    const auto freshness = s_.pods.freshness();
+    const auto pod =
+        s_.pod_states.get(std::move(*allowed), {.namespace_ = namespace_, .name = name});
+    if (!pod)
+      return Error{ErrorCode::kNotFound, "pod \"" + namespace_ + "/" + name + "\" is not known"};
+    return success(pod_state_json(pod->state(), freshness), freshness, http::Verb::kGet, "pods",
+                   http::Scope::kResource);
+  }
+
+  Result<Response> list_nodes(const http::Target& target) {
+    auto query = parse_node_query(target);
+    if (!query) return query.error();
+    auto allowed = allow(s_.nodes, "");
+    if (!allowed) return allowed.error();
+    const auto list = s_.nodes.list(std::move(*allowed), *query);
+    if (!list) return list.error();
+    const std::string next =
+        list->more
+            ? encode_position({.value = 0, .key = std::string(list->records.back()->key_text())})
+            : "";
+    return success(node_state_list_json(*list, next), list->freshness, http::Verb::kList, "nodes",
+                   http::Scope::kCluster);
+  }
+
+  Result<Response> get_node(const std::string& name) {
+    auto allowed = allow(s_.nodes, "");
+    if (!allowed) return allowed.error();
+    const auto freshness = s_.nodes.freshness();
+    const auto node = s_.nodes.get(std::move(*allowed), {.namespace_ = "", .name = name});
+    if (!node) return Error{ErrorCode::kNotFound, "node \"" + name + "\" is not known"};
+    return success(node_state_json(*node, freshness), freshness, http::Verb::kGet, "nodes",
+                   http::Scope::kResource);
+  }
+
+  const StateSources s_;
+};
+
+}  // namespace
+
+void add_state_routes(http::Router& router, const StateSources& sources) {
+  auto api = std::make_shared<StateApi>(sources);
+  router.prefix(
+      "/state", [api](Request request) -> Task<Response> { co_return api->answer(request); },
+      [](const Error& error, int status) {
+        auto response = failure(error);
+        response.status = status;
+        return response;
+      });
+}
+
+}  // namespace podkeeper::api

@@ -1,0 +1,25 @@
+#pragma once
+
+#include "pkg/access/authorized.h"
+#include "pkg/base/clock.h"
+#include "pkg/http/server.h"
+#include "pkg/state/pod_states.h"
+#include "pkg/state/store.h"
+
+namespace podkeeper::api {
+
+/// What /state answers from. All of it outlives the routes.
+struct StateSources {
+  access::Authorizer& authorizer;
+  state::Reader pods;
+  state::Reader nodes;
+  const state::PodStates& pod_states;
+  base::Clock& clock;
+};
+
+/// Serves /state/v1/summary, /state/v1/pods[/NAMESPACE/NAME] and /state/v1/nodes[/NAME]: compact
+/// records, with `namespace node phase labelSelector fieldSelector limit continue sort`. Errors are
+/// {"error":{"code","message","retryable","details"}}.
+void add_state_routes(http::Router& router, const StateSources& sources);
+
+}  // namespace podkeeper::api

@@ -1,0 +1,214 @@
+#include "pkg/cmap/flat_table.h"
+
+#include "pkg/base/epoch.h"
+#include "pkg/base/panic.h"
+
+#include <algorithm>
+#include <memory>
+#include <new>
+#include <string>
+#include <utility>
+
+namespace podkeeper::cmap {
+namespace {
+
+// Shares of the slots, as fractions of 40 to stay in integers.
+constexpr std::size_t kWhole = 40;
+constexpr std::size_t kFullest = 32;  ///< 4/5: a put beyond it doubles the table
+constexpr std::size_t kEmptiest = 5;  ///< 1/8: an erase below it shrinks the table
+constexpr std::size_t kAfterShrink =
+    20;                                 ///< 1/2 at most, so that a few puts do not grow it at once
+constexpr std::size_t kTombstones = 5;  ///< 1/8: a put beyond it rebuilds the table
+
+constexpr std::size_t share(std::size_t buckets, std::size_t of_forty) {
+  return buckets * FlatTable::kSlots * of_forty / kWhole;
+}
+
+}  // namespace
+
+FlatTable::Storage::Storage(std::size_t buckets) {
+  PK_CHECK(std::has_single_bit(buckets) && buckets <= kBucketsMax,
+           "a table of " + std::to_string(buckets) + " buckets: needs a power of two up to " +
+               std::to_string(kBucketsMax));
+  auto* memory = static_cast<Bucket*>(
+      ::operator new(buckets * sizeof(Bucket), std::align_val_t{alignof(Bucket)}));
+  std::uninitialized_value_construct_n(memory, buckets);
+  word_ = reinterpret_cast<std::uintptr_t>(memory) |
+          static_cast<std::uintptr_t>(std::countr_zero(buckets));
+}
+
+FlatTable::Storage::~Storage() {
+  if (word_ == 0) return;
+  ::operator delete(view_of(word_).buckets, std::align_val_t{alignof(Bucket)});
+}
+
+std::size_t FlatTable::Storage::buckets() const noexcept {
+  return word_ == 0 ? 0 : std::size_t{1} << view_of(word_).log2;
+}
+
+void FlatTable::Storage::retire() && {
+  if (word_ == 0) return;
+  const std::size_t bytes = buckets() * sizeof(Bucket);
+  const View view = view_of(release());
+  base::Epoch::retire(
+      view.buckets,
+      [](const void* memory) {
+        ::operator delete(const_cast<void*>(memory), std::align_val_t{alignof(Bucket)});
+      },
+      bytes);
+}
+
+FlatTable::FlatTable() : root_(Storage(1).release()) {}
+
+FlatTable::~FlatTable() {
+  Storage storage;
+  storage.word_ = root_.load(std::memory_order_acquire);
+  const View all = view_of(storage.word_);
+  for (std::size_t i = 0; i <= all.mask(); ++i) {
+    for (const auto& slot : all.buckets[i].slots) {
+      const Record* record = slot.load(std::memory_order_acquire);
+      if (record == nullptr) continue;
+      const std::size_t bytes = record->byte_size();
+      base::Epoch::retire(base::Ref<const Record>::adopt(record), bytes);
+    }
+  }
+  std::move(storage).retire();
+}
+
+std::size_t FlatTable::bytes() const noexcept { return (view().mask() + 1) * sizeof(Bucket); }
+
+FlatTable::Place FlatTable::locate(const Key& key) const noexcept {
+  const View table = view();
+  const std::size_t mask = table.mask();
+  const std::size_t home = table.home(key.hash << skip_bits_);
+  for (std::size_t probe = 0; probe <= mask; ++probe) {
+    Bucket& bucket = table.buckets[(home + probe) & mask];
+    const std::uint64_t meta = bucket.meta.load(std::memory_order_relaxed);
+    for (std::uint64_t m = matches(meta, key.hash); m != 0; m &= m - 1) {
+      const auto slot = static_cast<std::size_t>(std::countr_zero(m)) / 8;
+      const Record* record = bucket.slots[slot].load(std::memory_order_relaxed);
+      if (record != nullptr && is(*record, key)) return {&bucket, slot, probe != 0};
+    }
+    if ((meta & overflow_bit(key.hash)) == 0) break;
+  }
+  return {};
+}
+
+std::size_t FlatTable::buckets_for(const Write& write, bool present) const noexcept {
+  const std::size_t buckets = view().mask() + 1;
+  const std::size_t entries = size();
+  if (write.record != nullptr && !present) {
+    if (entries + 1 > share(buckets, kFullest)) return buckets * 2;
+    if (tombstones_ > share(buckets, kTombstones)) return buckets;
+  } else if (write.record == nullptr && buckets > 1 && entries - 1 < share(buckets, kEmptiest)) {
+    std::size_t fewer = buckets / 2;
+    while (fewer > 1 && entries <= share(fewer / 2, kAfterShrink)) fewer /= 2;
+    return fewer;
+  }
+  return 0;
+}
+
+FlatTable::Answer FlatTable::apply(const Write& write, Storage& spare) noexcept {
+  Place at = locate(write.key);
+  const bool present = at.bucket != nullptr;
+  const Record* before =
+      present ? at.bucket->slots[at.slot].load(std::memory_order_relaxed) : nullptr;
+  if (write.conditional && before != write.expected) return {.outcome = Outcome::kRefused};
+  if (write.record == nullptr && !present) return {.outcome = Outcome::kRefused};
+
+  if (const std::size_t buckets = buckets_for(write, present); buckets != 0) {
+    if (spare.buckets() != buckets) {
+      return {.outcome = Outcome::kNeedsStorage, .buckets = buckets};
+    }
+    move_to(spare);
+    if (present) at = locate(write.key);
+  }
+
+  if (write.record == nullptr) {
+    clear(at);
+  } else if (present) {
+    at.bucket->slots[at.slot].store(write.record, std::memory_order_release);
+  } else {
+    place(view(), write.key.hash << skip_bits_, write.record);
+    entries_.store(size() + 1, std::memory_order_relaxed);
+  }
+  return {.outcome = Outcome::kDone, .before = before};
+}
+
+void FlatTable::place(View view, std::uint64_t shifted, const Record* record) noexcept {
+  const std::size_t mask = view.mask();
+  const std::uint64_t hash = record->hash();
+  for (std::size_t index = view.home(shifted);; index = (index + 1) & mask) {
+    Bucket& bucket = view.buckets[index];
+    const std::uint64_t meta = bucket.meta.load(std::memory_order_relaxed);
+    const std::uint64_t free = ~meta & kPresent;
+    if (free != 0) {
+      // The record before its tag: who sees the tag sees the record.
+      const auto byte = static_cast<unsigned>(std::countr_zero(free)) / 8;
+      bucket.slots[byte].store(record, std::memory_order_release);
+      bucket.meta.store(meta | (tag(hash) << (8 * byte)), std::memory_order_release);
+      return;
+    }
+    bucket.meta.store(meta | overflow_bit(hash), std::memory_order_release);
+  }
+}
+
+void FlatTable::clear(const Place& place) noexcept {
+  // A reader that saw the tag before finds the record or nothing: the key was there, or was already
+  // gone.
+  const std::uint64_t meta = place.bucket->meta.load(std::memory_order_relaxed);
+  place.bucket->meta.store(meta & ~(std::uint64_t{0xff} << (8 * place.slot)),
+                           std::memory_order_release);
+  place.bucket->slots[place.slot].store(nullptr, std::memory_order_release);
+  entries_.store(size() - 1, std::memory_order_relaxed);
+  if (place.displaced) ++tombstones_;
+}
+
+void FlatTable::move_to(Storage& spare) noexcept {
+  const View from = view();
+  const View to = view_of(spare.word_);
+  for (std::size_t i = 0; i <= from.mask(); ++i) {
+    for (const auto& slot : from.buckets[i].slots) {
+      const Record* record = slot.load(std::memory_order_relaxed);
+      if (record != nullptr) place(to, record->hash() << skip_bits_, record);
+    }
+  }
+  tombstones_ = 0;
+  spare.word_ = root_.exchange(spare.word_, std::memory_order_acq_rel);
+}
+
+bool FlatTable::collect(std::optional<std::uint64_t>* position,
+                        std::vector<const Record*>* out) const noexcept {
+  out->clear();
+  const View table = view();
+  const std::size_t mask = table.mask();
+  const std::uint64_t from = position->value();
+  const std::size_t first = table.home(from);
+  const std::size_t end = std::min(first + kStretchBuckets, mask + 1);
+  // The first hash that belongs to the next stretch; 0, which no stretch ends with, after the last.
+  const std::uint64_t to =
+      end > mask ? 0 : (static_cast<std::uint64_t>(end) << (63 - table.log2)) << 1;
+
+  // Beyond its last bucket a stretch goes on for as long as keys may have passed the one before.
+  bool more = true;
+  for (std::size_t i = first; more && i - first <= mask; ++i) {
+    const Bucket& bucket = table.buckets[i & mask];
+    for (const auto& slot : bucket.slots) {
+      const Record* record = slot.load(std::memory_order_relaxed);
+      if (record == nullptr) continue;
+      const std::uint64_t hash = record->hash() << skip_bits_;
+      if (hash < from || (to != 0 && hash >= to)) continue;
+      if (out->size() == out->capacity()) {
+        out->clear();
+        return false;
+      }
+      out->push_back(record);
+    }
+    const bool passed = (bucket.meta.load(std::memory_order_relaxed) >> 56) != 0;
+    more = i + 1 < end || passed;
+  }
+  *position = to == 0 ? std::nullopt : std::optional(to);
+  return true;
+}
+
+}  // namespace podkeeper::cmap

@@ -1,0 +1,92 @@
+#pragma once
+
+#include "pkg/base/epoch.h"
+#include "pkg/base/ref.h"
+#include "pkg/cmap/counters.h"
+#include "pkg/cmap/flat_table.h"
+#include "pkg/cmap/map.h"
+#include "pkg/cmap/record.h"
+#include "pkg/cmap/write.h"
+#include "pkg/cmap/writer_first.h"
+
+#include <cstddef>
+#include <functional>
+#include <utility>
+#include <vector>
+
+namespace podkeeper::cmap {
+
+/// One table behind one lock M (base::Mutex or base::SharedMutex): the whole of the strategies
+/// Mutex and RWMutex. Every operation is O(1) under the lock; a growth is O(entries) under it, and
+/// everybody waits for it. for_each() holds the lock for one stretch of the table at a time.
+template <class M, Strategy kStrategy>
+class LockedMap {
+ public:
+  const Record* find(const base::Epoch::Guard&, const Key& key) const {
+    counters_.add(Counters::kFinds);
+    ReadLock<M> lock(mutex_, counters_);
+    return table_.find(key);
+  }
+
+  bool put(base::Ref<const Record> record) {
+    counters_.add(Counters::kPuts);
+    return commit_put(std::move(record), false, nullptr, applier()).before == nullptr;
+  }
+
+  bool erase(const Key& key) {
+    counters_.add(Counters::kErases);
+    return commit({.key = key}, applier()).outcome == FlatTable::Outcome::kDone;
+  }
+
+  bool compare_and_put(const base::Epoch::Guard&, const Record* expected,
+                       base::Ref<const Record> record) {
+    counters_.add(Counters::kPuts);
+    return commit_put(std::move(record), true, expected, applier()).outcome ==
+           FlatTable::Outcome::kDone;
+  }
+
+  bool compare_and_erase(const base::Epoch::Guard&, const Key& key, const Record* expected) {
+    counters_.add(Counters::kErases);
+    const auto write = FlatTable::Write{.key = key, .conditional = true, .expected = expected};
+    return commit(write, applier()).outcome == FlatTable::Outcome::kDone;
+  }
+
+  void for_each(const base::Epoch::Guard&, const std::function<void(const Record&)>& visit) const {
+    counters_.add(Counters::kScans);
+    std::vector<const Record*> batch;
+    walk(visit, batch, [this](auto* position, auto* out) {
+      ReadLock<M> lock(mutex_, counters_);
+      return table_.collect(position, out);
+    });
+  }
+
+  [[nodiscard]] std::size_t size() const {
+    ReadLock<M> lock(mutex_, counters_);
+    return table_.size();
+  }
+
+  [[nodiscard]] MapStats stats() const {
+    auto stats = MapStats{.strategy = kStrategy};
+    {
+      ReadLock<M> lock(mutex_, counters_);
+      stats.entries = table_.size();
+      stats.table_bytes = table_.bytes();
+    }
+    counters_.report(stats);
+    return stats;
+  }
+
+ private:
+  auto applier() {
+    return [this](const FlatTable::Write& write, FlatTable::Storage& spare) {
+      WriteLock<M> lock(mutex_, counters_);
+      return table_.apply(write, spare);
+    };
+  }
+
+  mutable Counters counters_;
+  mutable WriterFirst<M> mutex_;
+  FlatTable table_ PK_GUARDED_BY(mutex_);
+};
+
+}  // namespace podkeeper::cmap

@@ -1,0 +1,72 @@
+#include "pkg/cmap/map.h"
+
+#include "pkg/base/panic.h"
+#include "pkg/cmap/mutex_map.h"
+#include "pkg/cmap/rw_mutex_map.h"
+#include "pkg/cmap/sharded_map.h"
+
+#include <source_location>
+#include <utility>
+
+namespace podkeeper::cmap {
+namespace {
+
+/// Puts a strategy behind the handle's entry points; the strategy's own calls are inlined here.
+template <ConcurrentMap M>
+class Entry final : public detail::AnyMap {
+ public:
+  template <class... Args>
+  explicit Entry(Args&&... args) : map_(std::forward<Args>(args)...) {}
+
+  const Record* find(const base::Epoch::Guard& guard, const Key& key) const override {
+    return map_.find(guard, key);
+  }
+  bool put(base::Ref<const Record> record) override { return map_.put(std::move(record)); }
+  bool erase(const Key& key) override { return map_.erase(key); }
+  bool compare_and_put(const base::Epoch::Guard& guard, const Record* expected,
+                       base::Ref<const Record> record) override {
+    return map_.compare_and_put(guard, expected, std::move(record));
+  }
+  bool compare_and_erase(const base::Epoch::Guard& guard, const Key& key,
+                         const Record* expected) override {
+    return map_.compare_and_erase(guard, key, expected);
+  }
+  void for_each(const base::Epoch::Guard& guard,
+                const std::function<void(const Record&)>& visit) const override {
+    map_.for_each(guard, visit);
+  }
+  [[nodiscard]] std::size_t size() const override { return map_.size(); }
+  [[nodiscard]] MapStats stats() const override { return map_.stats(); }
+
+ private:
+  M map_;
+};
+
+}  // namespace
+
+const char* to_string(Strategy strategy) noexcept {
+  switch (strategy) {
+    case Strategy::kMutex:
+      return "Mutex";
+    case Strategy::kRWMutex:
+      return "RWMutex";
+    case Strategy::kSharded:
+      return "Sharded";
+  }
+  return "unknown";
+}
+
+std::unique_ptr<detail::AnyMap> detail::make_map(const MapOptions& options) {
+  switch (options.strategy) {
+    case Strategy::kMutex:
+      return std::make_unique<Entry<MutexMap>>();
+    case Strategy::kRWMutex:
+      return std::make_unique<Entry<RWMutexMap>>();
+    case Strategy::kSharded:
+      return std::make_unique<Entry<ShardedMap>>(options.shards);
+  }
+  base::detail::check_failed("strategy", "a map of a strategy that is not built",
+                             std::source_location::current());
+}
+
+}  // namespace podkeeper::cmap

@@ -1,0 +1,64 @@
+#pragma once
+
+#include "pkg/base/epoch.h"
+#include "pkg/base/ref.h"
+#include "pkg/cmap/flat_table.h"
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <utility>
+#include <vector>
+
+namespace podkeeper::cmap {
+
+/// Carries a change out: `apply(write, spare)` calls FlatTable::apply under its lock; storage is
+/// made before the lock and what was replaced is retired after it. Only the strategies call this.
+template <class Apply>
+FlatTable::Answer commit(const FlatTable::Write& write, Apply&& apply) {
+  FlatTable::Storage spare;
+  for (;;) {
+    const FlatTable::Answer answer = apply(write, spare);
+    if (answer.outcome == FlatTable::Outcome::kNeedsStorage) {
+      spare = FlatTable::Storage(
+          answer.buckets);  // a spare that a faster writer made useless goes at once
+      continue;
+    }
+    std::move(spare).retire();
+    if (answer.before != nullptr) {
+      const std::size_t bytes = answer.before->byte_size();
+      base::Epoch::retire(base::Ref<const Record>::adopt(answer.before), bytes);
+    }
+    return answer;
+  }
+}
+
+/// commit() for a put: the table takes over the count that `record` holds when the change is done.
+template <class Apply>
+FlatTable::Answer commit_put(base::Ref<const Record> record, bool conditional,
+                             const Record* expected, Apply&& apply) {
+  const auto write = FlatTable::Write{.key = record->key(),
+                                      .record = record.get(),
+                                      .conditional = conditional,
+                                      .expected = expected};
+  const FlatTable::Answer answer = commit(write, std::forward<Apply>(apply));
+  if (answer.outcome == FlatTable::Outcome::kDone) (void)record.release();
+  return answer;
+}
+
+/// Walks one table: `collect(position, out)` calls FlatTable::collect under its lock, `visit` runs
+/// outside it.
+template <class Collect>
+void walk(const std::function<void(const Record&)>& visit, std::vector<const Record*>& batch,
+          Collect&& collect) {
+  std::optional<std::uint64_t> position = 0;
+  while (position.has_value()) {
+    if (!collect(&position, &batch)) {
+      batch.reserve(batch.capacity() * 2 + FlatTable::kStretchBuckets * FlatTable::kSlots);
+      continue;
+    }
+    for (const Record* record : batch) visit(*record);
+  }
+}
+
+}  // namespace podkeeper::cmap

@@ -1,0 +1,112 @@
+#include "pkg/http/server_core.h"
+
+#include "pkg/http/connection.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace podkeeper::http {
+namespace {
+
+/// So many give way at once that walking the table at the cap costs little per newcomer.
+constexpr std::size_t kGiveWayDivisor = 64;
+/// Those who were told to give way hold their place until they are gone; beyond cap + cap/8 nobody
+/// enters.
+constexpr std::size_t kOvershootDivisor = 8;
+
+}  // namespace
+
+ConnectionTable::Admission ConnectionTable::add(std::shared_ptr<Connection> connection) {
+  Admission admission;
+  base::Lock lock(mutex_);
+  const std::size_t cap = limits_.connections_max;
+  if (connections_.size() >= cap) {
+    if (connections_.size() < cap + cap / kOvershootDivisor + 1)
+      admission.giving_way = longest_idle();
+    if (admission.giving_way.empty()) {
+      admission.rejection = Rejection::kConnections;
+      return admission;
+    }
+  }
+  std::size_t& from_source = per_source_[connection->source()];
+  if (from_source >= limits_.connections_per_source_max) {
+    admission.rejection = Rejection::kConnectionsPerSource;
+    return admission;
+  }
+  ++from_source;
+  connection->id = ++last_id_;
+  connections_.emplace(connection->id, std::move(connection));
+  return admission;
+}
+
+std::vector<std::shared_ptr<Connection>> ConnectionTable::longest_idle() {
+  std::vector<std::pair<std::int64_t, std::uint64_t>> idle;
+  for (const auto& [id, connection] : connections_) {
+    if (const std::int64_t since = connection->idle_since(); since != 0)
+      idle.emplace_back(since, id);
+  }
+  const std::size_t count =
+      std::min(idle.size(), std::max<std::size_t>(1, limits_.connections_max / kGiveWayDivisor));
+  std::ranges::partial_sort(idle, idle.begin() + static_cast<std::ptrdiff_t>(count));
+  std::vector<std::shared_ptr<Connection>> chosen;
+  chosen.reserve(count);
+  for (std::size_t i = 0; i < count; ++i) chosen.push_back(connections_.at(idle[i].second));
+  return chosen;
+}
+
+std::size_t ConnectionTable::remove(const Connection& connection) {
+  std::shared_ptr<Connection> last;  // may be the last owner: destroyed outside the lock
+  base::Lock lock(mutex_);
+  const auto found = connections_.find(connection.id);
+  if (found != connections_.end()) {
+    last = std::move(found->second);
+    connections_.erase(found);
+    const auto source = per_source_.find(last->source());
+    if (--source->second == 0) per_source_.erase(source);
+  }
+  return connections_.size();
+}
+
+std::vector<std::shared_ptr<Connection>> ConnectionTable::all() const {
+  base::Lock lock(mutex_);
+  std::vector<std::shared_ptr<Connection>> connections;
+  connections.reserve(connections_.size());
+  for (const auto& [id, connection] : connections_) connections.push_back(connection);
+  return connections;
+}
+
+std::size_t ConnectionTable::size() const {
+  base::Lock lock(mutex_);
+  return connections_.size();
+}
+
+BlockPool::Block BlockPool::take() {
+  {
+    base::Lock lock(mutex_);
+    if (!blocks_.empty()) {
+      Block block = std::move(blocks_.back());
+      blocks_.pop_back();
+      return block;
+    }
+  }
+  return std::make_unique_for_overwrite<char[]>(kBlockBytes);
+}
+
+void BlockPool::give_back(Block block) {
+  base::Lock lock(mutex_);
+  if (blocks_.size() < kBlocksKeptMax) blocks_.push_back(std::move(block));
+}
+
+ServerCore::ServerCore(base::World& its_world, runtime::TaskGroup& its_group,
+                       telemetry::Metrics& its_metrics, std::string its_name, Router its_router,
+                       ServerLimits its_limits)
+    : world(its_world),
+      group(its_group),
+      name(std::move(its_name)),
+      router(std::move(its_router)),
+      limits(its_limits),
+      metrics(its_metrics),
+      connections(limits),
+      last_gone(world.clock()) {}
+
+}  // namespace podkeeper::http

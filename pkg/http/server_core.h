@@ -1,0 +1,86 @@
+#pragma once
+
+#include "pkg/base/mutex.h"
+#include "pkg/base/world.h"
+#include "pkg/http/framing.h"
+#include "pkg/http/server.h"
+#include "pkg/http/server_metrics.h"
+#include "pkg/runtime/task_group.h"
+#include "pkg/runtime/wakeup.h"
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace podkeeper::http {
+
+class Connection;
+
+/// Who is connected, within the caps. When all places are taken, the connections that idle longest
+/// give way; only when none idles is a newcomer refused. Thread-safe; O(log connections), and one
+/// pass over them at the cap.
+class ConnectionTable {
+ public:
+  explicit ConnectionTable(const ServerLimits& limits) : limits_(limits) {}
+
+  struct Admission {
+    std::optional<Rejection> rejection;
+    std::vector<std::shared_ptr<Connection>> giving_way;  ///< the caller tells them to end
+  };
+  Admission add(std::shared_ptr<Connection> connection);
+  /// How many are left.
+  std::size_t remove(const Connection& connection);
+  [[nodiscard]] std::vector<std::shared_ptr<Connection>> all() const;
+  [[nodiscard]] std::size_t size() const;
+
+ private:
+  std::vector<std::shared_ptr<Connection>> longest_idle() PK_REQUIRES(mutex_);
+
+  const ServerLimits& limits_;
+  mutable base::Mutex mutex_;
+  /// By the order of their coming: walks are the same in every replay.
+  std::map<std::uint64_t, std::shared_ptr<Connection>> connections_ PK_GUARDED_BY(mutex_);
+  std::unordered_map<std::string, std::size_t> per_source_ PK_GUARDED_BY(mutex_);
+  std::uint64_t last_id_ PK_GUARDED_BY(mutex_) = 0;
+};
+
+/// Blocks through which large bodies are flattened, kept for the next LIST. Thread-safe.
+class BlockPool {
+ public:
+  static constexpr std::size_t kBlockBytes = 256 * 1024;
+  static constexpr std::size_t kBlocksKeptMax = 8;
+  using Block = std::unique_ptr<char[]>;
+  Block take();
+  void give_back(Block block);
+
+ private:
+  base::Mutex mutex_;
+  std::vector<Block> blocks_ PK_GUARDED_BY(mutex_);
+};
+
+/// What a Server and its connections share; lives until the last of them is gone.
+struct ServerCore {
+  ServerCore(base::World& world, runtime::TaskGroup& group, telemetry::Metrics& metrics,
+             std::string name, Router router, ServerLimits limits);
+
+  base::World& world;
+  runtime::TaskGroup& group;
+  const std::string name;
+  const Router router;
+  const ServerLimits limits;
+  ServerMetrics metrics;
+  ConnectionTable connections;
+  BlockPool blocks;
+  runtime::Wakeup last_gone;  ///< notified when the last connection ends while draining
+  std::atomic<bool> draining{false};
+  std::atomic<std::size_t> requests_inflight{0};
+  std::atomic<std::size_t> refusals_underway{0};
+};
+
+}  // namespace podkeeper::http

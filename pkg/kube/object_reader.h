@@ -1,0 +1,71 @@
+#pragma once
+
+#include "pkg/kube/json_cursor.h"
+#include "pkg/kube/object.h"
+#include "pkg/kube/pod_reader.h"
+#include "pkg/kube/resource.h"
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+namespace podkeeper::kube {
+
+/// A part of the text that an object's body leaves out.
+struct Cut {
+  const char* begin;
+  const char* end;
+};
+
+/// Collects what is to be cut from one object so that its commas stay right: call member() for each
+/// member in order, then finish(). Cuts go to a list shared with nested objects, ascending.
+class MemberCuts {
+ public:
+  explicit MemberCuts(std::vector<Cut>& cuts) : cuts_(cuts) {}
+  /// A member begins: what was cut before it ends here, its comma included.
+  void begin(const char* key);
+  /// The member has ended at `end`; `cut`: leave it out.
+  void end(const char* end, bool cut);
+  /// The object has ended: what was cut last takes the comma before it.
+  void finish();
+
+ private:
+  std::vector<Cut>& cuts_;
+  const char* member_ = nullptr;
+  const char* first_ = nullptr;
+  const char* open_ = nullptr;      ///< where the cut began that the next member ends
+  const char* cut_end_ = nullptr;   ///< where that cut ends if no member follows
+  const char* kept_end_ = nullptr;  ///< where the last member ended that stays
+};
+
+/// Reads Objects of one resource from a cursor, one after the other, with scratch memory that is
+/// reused. Not thread-safe.
+class ObjectReader {
+ public:
+  ObjectReader(const Resource& resource, const DecodeOptions& options);
+  /// The object that is next; null where the cursor failed. `needs_revision`: it comes from a
+  /// server, which always sends one.
+  std::unique_ptr<Object> read(JsonCursor& cursor, bool needs_revision);
+
+ private:
+  enum class Fields { kPod, kNode, kNone };
+  void read_members(JsonCursor& cursor, Object& object);
+  void read_metadata(JsonCursor& cursor, Object& object);
+  void read_labels(JsonCursor& cursor);
+  /// Sorted by key; of equal keys the first counts.
+  [[nodiscard]] Object::LabelSpan sorted_labels() const;
+  void set_key(JsonCursor& cursor, Object& object);
+  void take_body(Object& object, const char* begin, const char* end);
+  void rebase_views(Object& object, const char* begin, const char* end);
+
+  const Resource& resource_;
+  DecodeOptions options_;
+  Fields fields_;
+  std::vector<Cut> cuts_;
+  Object::LabelSpan labels_;
+  PodReader pod_;
+  std::string_view namespace_, name_, revision_;
+};
+
+}  // namespace podkeeper::kube

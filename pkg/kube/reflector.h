@@ -1,0 +1,88 @@
+#pragma once
+
+#include "pkg/base/world.h"
+#include "pkg/http/client.h"
+#include "pkg/kube/object.h"
+#include "pkg/runtime/backoff.h"
+#include "pkg/telemetry/metrics.h"
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace podkeeper::kube {
+
+/// Where a reflector puts what it hears; state::MirrorWriter is one. Called by one task at a time.
+class MirrorSink {
+ public:
+  virtual ~MirrorSink() = default;
+  /// A complete LIST at `revision`: whatever is not in it is gone. The sink diffs it against what
+  /// it holds.
+  virtual void replace(std::vector<std::unique_ptr<Object>> objects, Revision revision) = 0;
+  /// One event, in order.
+  virtual void apply(EventType type, std::unique_ptr<Object> object) = 0;
+  /// Evidence without an event (bookmark, probe) that everything up to `revision` has been seen.
+  virtual void progress(Revision revision) = 0;
+};
+
+/// What a reflector follows, and its bounds. At each bound the request fails and is made again
+/// after a wait.
+struct ReflectorOptions {
+  Resource resource = {};
+  std::string namespace_ = {};  ///< empty: all
+  std::int64_t page_size = 500;
+  base::Duration list_timeout = std::chrono::seconds(60);
+  base::Duration watch_idle_timeout =
+      std::chrono::seconds(90);  ///< no byte this long: the watch is frozen
+  base::Duration watch_timeout_min =
+      std::chrono::minutes(5);  ///< timeoutSeconds is in [min, 2 min)
+  std::size_t line_bytes_max = 16 << 20;
+  std::size_t page_bytes_max = 512 << 20;
+  DecodeOptions decode = {};
+  runtime::Backoff::Options backoff = {};
+};
+
+/// List, then watch, for ever: paged LIST, WATCH with bookmarks from its revision, resume where a
+/// watch broke, and a full diffed LIST after every 410 (as HTTP status or as an in-stream ERROR).
+/// No deletion is missed, the last state is reached, an object's revision never goes back, but for
+/// one reason: upstream itself was restored from a backup.
+///
+/// A LIST is asked for without resourceVersion, so it is upstream's newest state by a quorum read,
+/// and one older than what was seen can be right only after a restore. Yet to take it throws the
+/// history away and lets every client start over, so one such answer (of a member cut off, a
+/// confused proxy) is not enough: the first is refused and LIST is tried again by the backoff; the
+/// next that is again older than what was seen, and not older than the first, is the truth. Since a
+/// restored upstream answers a watch from a revision it has not reached with silence, not even
+/// bookmarks, kSilentWatchesMax silent watches in a row lead to a LIST too.
+///
+/// The world, the client, the metrics and the sink outlive it, and it outlives the task of run(),
+/// of which there is one.
+class Reflector {
+ public:
+  Reflector(base::World& world, http::Client& client, telemetry::Metrics& metrics, MirrorSink& sink,
+            ReflectorOptions options);
+  ~Reflector();
+  /// Runs until its task is stopped.
+  base::Task<void> run();
+  /// True from the first complete LIST on. Thread-safe, as all that follow.
+  [[nodiscard]] bool synced() const noexcept;
+  /// Why it is not in step now, for /readyz's log and /state; empty when a watch is up.
+  /// Thread-safe.
+  [[nodiscard]] std::string last_error() const;
+  [[nodiscard]] bool watching() const noexcept;
+
+  /// An upstream's Retry-After beyond this is cut down to it.
+  static constexpr base::Duration kRetryAfterMax = std::chrono::minutes(5);
+  /// After so many LISTs in a row whose continue token expired, the next one is not paged.
+  static constexpr int kExpiredListsMax = 2;
+  /// After so many watches in a row that were up and brought no news until they counted as frozen,
+  /// it lists.
+  static constexpr int kSilentWatchesMax = 2;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace podkeeper::kube

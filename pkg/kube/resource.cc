@@ -1,0 +1,100 @@
+#include "pkg/kube/resource.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <vector>
+
+namespace podkeeper::kube {
+
+std::string to_string(Revision revision) { return std::to_string(revision.value); }
+
+std::optional<Revision> parse_revision(std::string_view text) noexcept {
+  if (text.empty() || (text.size() > 1 && text.front() == '0')) return std::nullopt;
+  // from_chars takes a minus sign for signed types only, and never a plus sign or a space.
+  std::uint64_t value = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stopped, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc{} || stopped != end) return std::nullopt;
+  return Revision{value};
+}
+
+std::string to_string(const ObjectKey& key) {
+  if (key.namespace_.empty()) return key.name;
+  return key.namespace_ + "/" + key.name;
+}
+
+std::string Resource::plural_group() const { return group.empty() ? plural : plural + "." + group; }
+
+std::string Resource::api_version() const {
+  return group.empty() ? version : group + "/" + version;
+}
+
+std::string Resource::api_root() const {
+  return group.empty() ? "/api/" + version : "/apis/" + group + "/" + version;
+}
+
+std::string Resource::path(std::string_view namespace_, std::string_view name) const {
+  std::string path = api_root();
+  if (namespaced && !namespace_.empty()) path.append("/namespaces/").append(namespace_);
+  path.append("/").append(plural);
+  if (!name.empty()) path.append("/").append(name);
+  return path;
+}
+
+const std::vector<Resource>& builtin_resources() {
+  static const std::vector<Resource> resources = {
+      {.group = "",
+       .version = "v1",
+       .plural = "pods",
+       .singular = "pod",
+       .kind = "Pod",
+       .short_names = {"po"},
+       .namespaced = true},
+      {.group = "",
+       .version = "v1",
+       .plural = "nodes",
+       .singular = "node",
+       .kind = "Node",
+       .short_names = {"no"},
+       .namespaced = false},
+      {.group = "apps",
+       .version = "v1",
+       .plural = "deployments",
+       .singular = "deployment",
+       .kind = "Deployment",
+       .short_names = {"deploy"},
+       .namespaced = true},
+      {.group = "",
+       .version = "v1",
+       .plural = "namespaces",
+       .singular = "namespace",
+       .kind = "Namespace",
+       .short_names = {"ns"},
+       .namespaced = false},
+  };
+  return resources;
+}
+
+const Resource& pods() { return builtin_resources()[0]; }
+const Resource& nodes() { return builtin_resources()[1]; }
+const Resource& deployments() { return builtin_resources()[2]; }
+const Resource& namespaces() { return builtin_resources()[3]; }
+
+const Resource* find_resource(std::string_view plural_group) noexcept {
+  const std::size_t dot = plural_group.find('.');
+  const std::string_view plural = plural_group.substr(0, dot);
+  const std::string_view group =
+      dot == std::string_view::npos ? std::string_view{} : plural_group.substr(dot + 1);
+  if (dot != std::string_view::npos && group.empty()) return nullptr;
+  const auto& all = builtin_resources();
+  const auto found = std::ranges::find_if(
+      all, [&](const Resource& each) { return each.plural == plural && each.group == group; });
+  return found == all.end() ? nullptr : &*found;
+}
+
+}  // namespace podkeeper::kube

@@ -1,0 +1,34 @@
+#pragma once
+
+#include "pkg/base/result.h"
+#include "pkg/http/message.h"
+#include "pkg/kube/resource.h"
+#include "pkg/kube/status.h"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace podkeeper::kubeapi {
+
+/// A Status as an answer, with Retry-After where the Status asks for it.
+http::Response status_response(const kube::Status& status);
+
+kube::Status bad_request(std::string message);
+kube::Status not_found(const kube::Resource& resource, std::string_view name);
+/// 504 for a revision that upstream has not reached within the wait.
+kube::Status too_large_revision(std::uint64_t wanted, kube::Revision current);
+/// 503 until the first complete LIST.
+kube::Status not_synced(const kube::Resource& resource);
+/// 410 for a LIST at a revision that is no longer known.
+kube::Status list_too_old();
+/// The answers that kube-apiserver gives with an empty `details` object, which kube::Status leaves
+/// out.
+http::Response method_not_allowed();
+http::Response no_such_resource();
+/// text/plain "404 page not found": no such group.
+http::Response no_such_path();
+/// 406, indented as upstream sends it, naming what this server can send.
+http::Response not_acceptable();
+
+}  // namespace podkeeper::kubeapi

@@ -1,0 +1,308 @@
+#include "pkg/kubeapi/read_api.h"
+
+#include "pkg/base/panic.h"
+#include "pkg/kubeapi/continue_token.h"
+#include "pkg/kubeapi/discovery.h"
+#include "pkg/kubeapi/errors.h"
+#include "pkg/kubeapi/gather.h"
+#include "pkg/kubeapi/json_text.h"
+#include "pkg/kubeapi/list_options.h"
+#include "pkg/kubeapi/negotiate.h"
+#include "pkg/kubeapi/shapes.h"
+#include "pkg/kubeapi/watch_stream.h"
+#include "pkg/runtime/wakeup.h"
+
+#include <atomic>
+#include <chrono>
+#include <string_view>
+#include <utility>
+
+namespace podkeeper::kubeapi {
+namespace {
+
+/// One resource served: where to read it, and what stands around its objects.
+struct Served {
+  Served(telemetry::Metrics& metrics, state::Reader from)
+      : reader(from),
+        label(from.resource().plural_group()),
+        words(from.resource()),
+        watches(metrics, from.resource()) {}
+  state::Reader reader;
+  std::string label;  ///< for http's metrics, which keep a view
+  Words words;
+  WatchMetrics watches;
+};
+
+http::Verb verb_of(const http::Request& request, const ApiPath& path) {
+  if (request.method == "GET") {
+    if (asks_for_watch(request.target, path)) return http::Verb::kWatch;
+    return path.name.empty() ? http::Verb::kList : http::Verb::kGet;
+  }
+  if (request.method == "POST") return http::Verb::kCreate;
+  if (request.method == "PUT") return http::Verb::kUpdate;
+  if (request.method == "PATCH") return http::Verb::kPatch;
+  if (request.method == "DELETE") return http::Verb::kDelete;
+  return http::Verb::kOther;
+}
+
+http::Scope scope_of(const ApiPath& path) {
+  if (!path.name.empty()) return http::Scope::kResource;
+  return path.namespace_.empty() ? http::Scope::kCluster : http::Scope::kNamespace;
+}
+
+/// Indented when asked by ?pretty=true. Upstream indents for curl and browsers too, by their
+/// User-Agent; this server does not: the same request gets the same bytes whoever sends it, and
+/// nobody pays for white space by accident.
+http::Response object_response(Gather gathered, bool pretty) {
+  http::Response response;
+  if (pretty) {
+    response.body = indent_json(gathered.pieces());
+  } else {
+    response.body = std::move(gathered).finish();
+  }
+  return response;
+}
+
+http::Response error_response(const base::Error& error) {
+  return status_response(kube::status_from_error(error));
+}
+
+/// 410 for a continue token whose revision is gone: it carries a token to go on with whatever is
+/// there now.
+http::Response continue_too_old(const ApiPath& path, const state::ListQuery& query) {
+  kube::Status status = list_too_old();
+  status.message =
+      "The provided continue parameter is too old to display a consistent list result. You can "
+      "start a new list "
+      "without the continue parameter, or use the continue token in this response to retrieve the "
+      "remainder of the "
+      "results. Continuing with the provided token results in an inconsistent list - objects that "
+      "were created, "
+      "modified, or deleted between the time the first chunk was returned and now may show up in "
+      "the list.";
+  std::string_view key = query.start_after;
+  if (!path.namespace_.empty()) key.remove_prefix(path.namespace_.size() + 1);
+  const auto token = encode_continue({.revision = -1, .start_after = std::string(key)});
+  std::string json = kube::to_json(status);
+  constexpr std::string_view kEmpty = R"("metadata":{})";
+  if (const auto at = json.find(kEmpty); at != std::string::npos) {
+    json.replace(at, kEmpty.size(), R"("metadata":{"continue":")" + token + R"("})");
+  }
+  return http::Response::json(status.code, std::move(json));
+}
+
+}  // namespace
+
+struct ReadApi::State : std::enable_shared_from_this<ReadApi::State> {
+  State(base::World& in_world, access::Authorizer& by_authorizer, telemetry::Metrics& metrics,
+        std::vector<state::Reader> readers, ReadApiOptions with)
+      : world(in_world),
+        authorizer(by_authorizer),
+        options(std::move(with)),
+        watch_services{.world = in_world,
+                       .bookmark_interval = options.bookmark_interval,
+                       .timeout_min = options.watch_timeout_min,
+                       .future_revision_wait = options.future_revision_wait} {
+    for (const auto& reader : readers) {
+      served.push_back(std::make_unique<Served>(metrics, reader));
+      resources.push_back(&reader.resource());
+    }
+    discovery = std::make_unique<Discovery>(resources, static_cast<bool>(options.writes),
+                                            options.git_version);
+  }
+
+  base::Task<http::Response> handle(http::Request request);
+  base::Task<http::Response> handle_object(http::Request request, ApiPath path);
+  base::Task<http::Response> get(http::Request request, ApiPath path, Served& from);
+  base::Task<http::Response> list(http::Request request, ApiPath path, Served& from);
+  http::Response watch(const http::Request& request, const ApiPath& path, Served& from);
+  base::Task<bool> reached(const state::Reader& reader, kube::Revision revision);
+  void tell_freshness(http::Response& response, const state::Freshness& freshness) const;
+
+  [[nodiscard]] Served& find(const kube::Resource& resource) const {
+    for (const auto& one : served) {
+      if (one->reader.resource() == resource) return *one;
+    }
+    PK_CHECK(false, "a path matched a resource that is not served: " + resource.plural_group());
+    std::unreachable();
+  }
+  [[nodiscard]] Rendering rendering(Shape shape, IncludeObject include) const {
+    return {.shape = shape, .include = include, .now = world.clock().wall_now()};
+  }
+
+  base::World& world;
+  access::Authorizer& authorizer;
+  const ReadApiOptions options;
+  WatchServices watch_services;
+  std::vector<std::unique_ptr<Served>> served;
+  std::vector<const kube::Resource*> resources;
+  std::unique_ptr<const Discovery> discovery;
+};
+
+base::Task<http::Response> ReadApi::State::handle(http::Request request) {
+  auto match = match_path(request.target, resources);
+  http::Response response;
+  if (match.kind == PathMatch::Kind::kObjects) {
+    auto answer = handle_object(std::move(request), std::move(match.path));
+    response = co_await std::move(answer);
+  } else {
+    response = discovery->answer(match, request);
+    response.verb = request.method == "GET" ? http::Verb::kGet : http::Verb::kOther;
+  }
+  response.headers.add("Cache-Control", "no-cache, private");
+  co_return response;
+}
+
+base::Task<http::Response> ReadApi::State::handle_object(http::Request request, ApiPath path) {
+  const auto verb = verb_of(request, path);
+  const auto scope = scope_of(path);
+  auto& from = find(*path.resource);
+  http::Response response;
+  if (verb == http::Verb::kWatch) {
+    response = watch(request, path, from);
+  } else if (verb == http::Verb::kGet) {
+    auto answer = get(std::move(request), std::move(path), from);
+    response = co_await std::move(answer);
+  } else if (verb == http::Verb::kList) {
+    auto answer = list(std::move(request), std::move(path), from);
+    response = co_await std::move(answer);
+  } else if (options.writes && verb != http::Verb::kOther) {
+    auto answer = options.writes(std::move(request), std::move(path));
+    response = co_await std::move(answer);
+  } else {
+    response = method_not_allowed();
+  }
+  response.verb = verb;
+  response.resource = from.label;
+  response.scope = scope;
+  co_return response;
+}
+
+base::Task<http::Response> ReadApi::State::get(http::Request request, ApiPath path, Served& from) {
+  auto allowed = authorizer.read("", {from.label, path.namespace_});
+  if (!allowed) co_return error_response(allowed.error());
+  const auto shape = negotiate(request.headers, Asked::kObject);
+  if (!shape) co_return not_acceptable();
+  const auto wanted = parse_get_options(request.target);
+  if (!wanted) co_return status_response(wanted.error());
+  if (!from.reader.freshness().synced) co_return status_response(not_synced(*path.resource));
+  const bool there = co_await reached(from.reader, wanted->not_older_than);
+  const auto freshness = from.reader.freshness();
+  if (!there)
+    co_return status_response(too_large_revision(wanted->not_older_than.value, freshness.revision));
+  auto record = from.reader.get(std::move(*allowed), {path.namespace_, path.name});
+  http::Response response;
+  if (record) {
+    Gather gathered;
+    append_object(gathered, rendering(*shape, wanted->include), from.words, record->object());
+    gathered.keep(std::move(record));
+    response = object_response(std::move(gathered), wanted->pretty);
+  } else {
+    response = status_response(not_found(*path.resource, path.name));
+  }
+  tell_freshness(response, freshness);
+  co_return response;
+}
+
+base::Task<http::Response> ReadApi::State::list(http::Request request, ApiPath path, Served& from) {
+  auto allowed = authorizer.read("", {from.label, path.namespace_});
+  if (!allowed) co_return error_response(allowed.error());
+  const auto shape = negotiate(request.headers, Asked::kList);
+  if (!shape) co_return not_acceptable();
+  const auto wanted = parse_list_options(request.target, path);
+  if (!wanted) co_return status_response(wanted.error());
+  if (!from.reader.freshness().synced) co_return status_response(not_synced(*path.resource));
+  const bool there = co_await reached(from.reader, wanted->not_older_than);
+  if (!there) {
+    co_return status_response(
+        too_large_revision(wanted->not_older_than.value, from.reader.freshness().revision));
+  }
+  auto result = from.reader.list(std::move(*allowed), wanted->query);
+  if (!result) {
+    if (result.error().code != base::ErrorCode::kExpired) co_return error_response(result.error());
+    co_return wanted->continued ? continue_too_old(path, wanted->query)
+                                : status_response(list_too_old());
+  }
+  ListMetadata metadata{
+      .revision = result->freshness.revision, .continue_token = {}, .remaining_items = {}};
+  if (result->more && !result->records.empty()) {
+    metadata.continue_token =
+        next_page(path, metadata.revision, result->records.back()->key_text());
+    metadata.remaining_items = result->remaining;
+  }
+  Gather gathered;
+  append_list(gathered, rendering(*shape, wanted->include), from.words, metadata,
+              std::move(result->records));
+  auto response = object_response(std::move(gathered), wanted->pretty);
+  tell_freshness(response, result->freshness);
+  co_return response;
+}
+
+http::Response ReadApi::State::watch(const http::Request& request, const ApiPath& path,
+                                     Served& from) {
+  auto allowed = authorizer.read("", {from.label, path.namespace_});
+  if (!allowed) return error_response(allowed.error());
+  const auto shape = negotiate(request.headers, Asked::kWatch);
+  if (!shape) return not_acceptable();
+  auto wanted = parse_list_options(request.target, path);
+  if (!wanted) return status_response(wanted.error());
+  const auto freshness = from.reader.freshness();
+  if (!freshness.synced) return status_response(not_synced(*path.resource));
+  wanted->query.limit = 0;  // a watch has no pages
+  auto stream =
+      std::make_shared<WatchStream>(shared_from_this(), watch_services, from.watches, from.words,
+                                    from.reader, std::move(*allowed), std::move(*wanted), *shape);
+  http::Response response;
+  response.body = http::StreamBody([stream = std::move(stream)](http::BodyWriter& out) {
+    return WatchStream::run(stream, out);
+  });
+  tell_freshness(response, freshness);
+  return response;
+}
+
+base::Task<bool> ReadApi::State::reached(const state::Reader& reader, kube::Revision revision) {
+  if (reader.freshness().revision >= revision) co_return true;
+  runtime::Wakeup wakeup(world.clock());
+  const auto changes = reader.subscribe(wakeup);
+  const auto until = world.clock().now() + options.future_revision_wait;
+  while (reader.freshness().revision < revision) {
+    const bool notified = co_await wakeup.wait_until(until);
+    if (!notified) co_return reader.freshness().revision >= revision;
+  }
+  co_return true;
+}
+
+void ReadApi::State::tell_freshness(http::Response& response,
+                                    const state::Freshness& freshness) const {
+  if (!options.podkeeper_headers) return;
+  const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(freshness.age);
+  response.headers.add("Podkeeper-Revision", to_string(freshness.revision));
+  response.headers.add("Podkeeper-Age-Ms", std::to_string(age.count()));
+  response.headers.add("Podkeeper-Consistency", "eventual");
+}
+
+ReadApi::ReadApi(base::World& world, access::Authorizer& authorizer, telemetry::Metrics& metrics,
+                 std::vector<state::Reader> readers, ReadApiOptions options)
+    : state_(std::make_shared<State>(world, authorizer, metrics, std::move(readers),
+                                     std::move(options))) {}
+
+ReadApi::~ReadApi() = default;
+
+http::Handler ReadApi::handler() {
+  return [state = state_](http::Request request) { return state->handle(std::move(request)); };
+}
+
+http::ErrorRenderer ReadApi::error_renderer() {
+  return [](const base::Error& error, int status) {
+    auto told = kube::status_from_error(error);
+    told.code = status;
+    return status_response(told);
+  };
+}
+
+void ReadApi::drain() {
+  state_->watch_services.draining.store(true, std::memory_order_relaxed);
+  state_->watch_services.drain_wakeups.notify_all();
+}
+
+}  // namespace podkeeper::kubeapi

@@ -1,0 +1,50 @@
+#pragma once
+
+#include "pkg/access/authorized.h"
+#include "pkg/base/world.h"
+#include "pkg/http/message.h"
+#include "pkg/kubeapi/api_path.h"
+#include "pkg/state/store.h"
+#include "pkg/telemetry/metrics.h"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace podkeeper::kubeapi {
+
+/// Answers what is not a read. The replica's refuses everything with 405 as upstream words it;
+/// simkube's writes.
+using WriteHandler = std::function<base::Task<http::Response>(http::Request, ApiPath)>;
+
+struct ReadApiOptions {
+  std::string git_version = "v1.36.2";  ///< what /version tells kubectl
+  WriteHandler writes;                  ///< empty: 405
+  bool podkeeper_headers = true;  ///< Podkeeper-Revision, -Age-Ms, -Consistency on every answer
+  base::Duration bookmark_interval = std::chrono::seconds(60);
+  base::Duration watch_timeout_min =
+      std::chrono::minutes(30);  ///< without timeoutSeconds: random in [min, 2 min)
+  base::Duration future_revision_wait = std::chrono::seconds(3);
+};
+
+/// Kubernetes' read protocol over state::Readers: discovery (aggregated and legacy), get, list,
+/// watch, /version. The one implementation of LIST and WATCH: the replica's API and simkube both
+/// stand on it.
+class ReadApi {
+ public:
+  ReadApi(base::World& world, access::Authorizer& authorizer, telemetry::Metrics& metrics,
+          std::vector<state::Reader> readers, ReadApiOptions options);
+  ~ReadApi();
+  /// For /api, /apis and /version; errors are Status objects.
+  [[nodiscard]] http::Handler handler();
+  [[nodiscard]] http::ErrorRenderer error_renderer();
+  /// Ends every watch cleanly, at shutdown.
+  void drain();
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace podkeeper::kubeapi

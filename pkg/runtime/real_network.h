@@ -1,0 +1,45 @@
+#pragma once
+
+#include "pkg/base/mutex.h"
+#include "pkg/base/net.h"
+
+#include <boost/asio/io_context.hpp>
+
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+namespace podkeeper::runtime {
+
+/// Memory through which many small pieces go to the system in one call; kept for the next writer.
+/// Thread-safe.
+class ChunkPool {
+ public:
+  static constexpr std::size_t kChunkBytes = 256 * 1024;
+  static constexpr std::size_t kChunksMax = 16;  ///< kept; more may be in use
+
+  using Chunk = std::unique_ptr<char[]>;
+  Chunk take();
+  void give_back(Chunk chunk);
+
+ private:
+  base::Mutex mutex_;
+  std::vector<Chunk> chunks_ PK_GUARDED_BY(mutex_);
+};
+
+/// TCP. Thread-safe.
+class RealNetwork final : public base::Network {
+ public:
+  RealNetwork(boost::asio::io_context& io, base::Clock& clock);
+
+  base::Result<std::unique_ptr<base::Listener>> listen(const base::Endpoint& endpoint) override;
+  base::Task<base::Result<std::unique_ptr<base::Stream>>> connect(
+      base::Endpoint endpoint, base::MonotonicTime deadline) override;
+
+ private:
+  boost::asio::io_context& io_;
+  base::Clock& clock_;
+  std::shared_ptr<ChunkPool> chunks_ = std::make_shared<ChunkPool>();
+};
+
+}  // namespace podkeeper::runtime

@@ -1,0 +1,147 @@
+#include "pkg/runtime/real_world.h"
+
+#include "pkg/recovery/guard.h"
+#include "pkg/runtime/real_clock.h"
+#include "pkg/runtime/real_network.h"
+#include "pkg/runtime/seeded_random.h"
+#include "pkg/runtime/teardown.h"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/strand.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <optional>
+#include <random>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace podkeeper::runtime {
+
+namespace asio = boost::asio;
+
+namespace {
+
+/// A generator for each thread, each seeded by the system.
+class RealRandom final : public base::Random {
+ public:
+  std::uint64_t next() override {
+    thread_local SeededRandom random = [] {
+      std::random_device device;
+      return SeededRandom((std::uint64_t{device()} << 32) | device());
+    }();
+    return random.next();
+  }
+};
+
+class RealFiles final : public base::Files {
+ public:
+  base::Result<std::string> read(const std::string& path, std::size_t max_bytes) override {
+    const auto failed = [&](int error) {
+      return base::Error{error == ENOENT ? base::ErrorCode::kNotFound : base::ErrorCode::kIo,
+                         "read " + path + ": " + std::system_category().message(error)};
+    };
+    const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rbe"),
+                                                               &std::fclose);
+    if (!file) return failed(errno);
+    std::string content;
+    std::vector<char> buffer(64 * 1024);
+    for (;;) {
+      const std::size_t size = std::fread(buffer.data(), 1, buffer.size(), file.get());
+      if (size == 0) break;
+      content.append(buffer.data(), size);
+      if (content.size() > max_bytes) {
+        return base::Error{base::ErrorCode::kTooLarge, "read " + path + ": more than the " +
+                                                           std::to_string(max_bytes) +
+                                                           " bytes that are allowed"};
+      }
+    }
+    if (std::ferror(file.get()) != 0) return failed(errno);
+    return content;
+  }
+};
+
+}  // namespace
+
+struct RealWorld::State {
+  State() : clock(*io), network(*io, clock) {}
+  /// Unfinished tasks are destroyed by the end of the loop, while clock and network are still
+  /// there.
+  ~State() {
+    clock.end();
+    signals.reset();
+    io.reset();
+  }
+
+  std::optional<asio::io_context> io{std::in_place};
+  RealClock clock;
+  RealNetwork network;
+  RealRandom random;
+  RealFiles files;
+  std::atomic<bool> stopping{false};
+  std::optional<asio::signal_set> signals;
+
+  /// One thread's loop: what a handler throws is recorded, and the loop goes on.
+  void loop() {
+    while (!stopping.load(std::memory_order_acquire)) {
+      (void)recovery::guard(base::Handler::kThread, [this] { io->run(); });
+    }
+  }
+};
+
+RealWorld::RealWorld() : state_(std::make_unique<State>()) {}
+
+RealWorld::~RealWorld() {
+  const Teardown teardown;
+  state_.reset();
+}
+
+base::Clock& RealWorld::clock() { return state_->clock; }
+base::Network& RealWorld::network() { return state_->network; }
+base::Random& RealWorld::random() { return state_->random; }
+base::Files& RealWorld::files() { return state_->files; }
+base::Executor RealWorld::make_executor() { return asio::make_strand(state_->io->get_executor()); }
+
+void RealWorld::run(std::size_t threads) {
+  const auto work = asio::make_work_guard(*state_->io);
+  {
+    std::vector<std::jthread> others;
+    for (std::size_t i = 1; i < threads; ++i) others.emplace_back([this] { state_->loop(); });
+    state_->loop();
+  }
+  state_->stopping.store(false, std::memory_order_release);
+  state_->io->restart();
+}
+
+void RealWorld::stop() {
+  state_->stopping.store(true, std::memory_order_release);
+  state_->io->stop();
+}
+
+void RealWorld::run_task(std::function<base::Task<void>()> make, std::size_t threads) {
+  std::exception_ptr failure;
+  asio::co_spawn(make_executor(), make(), [&](std::exception_ptr e) {
+    failure = std::move(e);
+    stop();
+  });
+  run(threads);
+  if (failure) std::rethrow_exception(failure);
+}
+
+base::Task<int> RealWorld::termination_signal() {
+  if (!state_->signals) state_->signals.emplace(*state_->io, SIGINT, SIGTERM);
+  auto waiting = state_->signals->async_wait(asio::use_awaitable_t<base::Executor>{});
+  co_return co_await std::move(waiting);
+}
+
+}  // namespace podkeeper::runtime

@@ -1,0 +1,40 @@
+#pragma once
+
+#include "pkg/base/world.h"
+
+#include <functional>
+#include <memory>
+
+namespace podkeeper::runtime {
+
+/// The world as it is: TCP, the system's clocks and randomness, files, and an event loop on
+/// `threads` threads. A panic that reaches a thread's root is recorded (handler kind kThread) and
+/// the thread goes on.
+class RealWorld final : public base::World {
+ public:
+  RealWorld();
+  ~RealWorld() override;
+
+  base::Clock& clock() override;
+  base::Network& network() override;
+  base::Random& random() override;
+  base::Files& files() override;
+  base::Executor make_executor() override;
+
+  /// Runs the event loop on `threads` threads, the caller's among them, until stop().
+  void run(std::size_t threads);
+  /// Ends run(); any thread.
+  void stop();
+  /// Starts `make()` on the loop, runs until it ends and then stops the loop: main's and a test's
+  /// body. What it throws, this throws.
+  void run_task(std::function<base::Task<void>()> make, std::size_t threads = 1);
+  /// The next SIGINT or SIGTERM: 2 or 15. From the first call on, these signals no longer kill the
+  /// process. One task at a time may wait.
+  base::Task<int> termination_signal();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace podkeeper::runtime

@@ -1,0 +1,103 @@
+#include "pkg/base/net.h"
+#include "pkg/settings/settings.h"
+
+#include <algorithm>
+#include <string>
+
+namespace podkeeper::settings {
+namespace {
+
+using base::Error;
+using base::ErrorCode;
+using base::Result;
+
+Error refuse(std::string message) { return {ErrorCode::kInvalidArgument, std::move(message)}; }
+
+bool is_loopback(std::string_view host) {
+  return host == "localhost" || host == "::1" || host.starts_with("127.");
+}
+
+Result<void> check_upstream(const Settings& settings) {
+  if (settings.standalone) {
+    if (settings.apiserver.empty()) return {};
+    return refuse("--standalone and --apiserver=" + settings.apiserver +
+                  " exclude each other; give one of them");
+  }
+  if (settings.apiserver.empty()) {
+    return refuse(
+        "--apiserver is missing; give the API server's URL, for example "
+        "--apiserver=http://127.0.0.1:8001, or --standalone for an embedded cluster");
+  }
+  if (auto endpoint = parse_apiserver(settings.apiserver); !endpoint) return endpoint.error();
+  return {};
+}
+
+Result<void> check_auth(const Settings& settings) {
+  if (settings.api_bind_address == "0") return {};
+  if (settings.auth_mode == AuthMode::kDelegated) {
+    return refuse(
+        "--auth-mode=Delegated is not available in this version; use --auth-mode=None with an "
+        "--api-bind-address on loopback, for example 127.0.0.1:8080");
+  }
+  const auto endpoint = base::parse_endpoint(settings.api_bind_address);
+  if (endpoint && !is_loopback(endpoint->host)) {
+    return refuse(
+        "--auth-mode=None lets everybody read, so --api-bind-address=" + settings.api_bind_address +
+        " is refused; use a loopback address such as 127.0.0.1:8080");
+  }
+  return {};
+}
+
+}  // namespace
+
+Settings standalone_defaults() {
+  Settings settings;
+  settings.auth_mode = AuthMode::kNone;
+  settings.api_bind_address = "127.0.0.1:8080";
+  settings.health_probe_bind_address = "127.0.0.1:8081";
+  settings.metrics_bind_address = "0";
+  return settings;
+}
+
+Result<base::Endpoint> parse_apiserver(std::string_view url) {
+  const auto wrong = [whole = std::string(url)](std::string_view why) {
+    return refuse("--apiserver=" + whole + ": " + std::string(why));
+  };
+  if (url.starts_with("https://")) {
+    return wrong(
+        "TLS to the API server is not available in this version; use http://, for example "
+        "through `kubectl proxy`");
+  }
+  if (!url.starts_with("http://")) return wrong("the URL begins with http://");
+  url.remove_prefix(7);
+  if (url.ends_with('/')) url.remove_suffix(1);
+  if (url.find('/') != std::string_view::npos)
+    return wrong("a path is not supported; give http://HOST:PORT");
+  auto endpoint = base::parse_endpoint(url);
+  if (!endpoint) return wrong(endpoint.error().message);
+  if (url.starts_with(':') || endpoint->port == 0) return wrong("the host or the port is missing");
+  return endpoint;
+}
+
+Result<void> check(const Settings& settings) {
+  if (auto ok = check_upstream(settings); !ok) return ok;
+  if (auto ok = check_auth(settings); !ok) return ok;
+  for (const char* needed : {"pods", "nodes"}) {
+    if (std::ranges::find(settings.resources, needed) == settings.resources.end()) {
+      return refuse("--resources lacks " + std::string(needed) +
+                    ", which /state is derived from; add it to the list");
+    }
+  }
+  if (settings.watch_idle_timeout < std::chrono::seconds(1)) {
+    return refuse(
+        "--watch-idle-timeout is below 1s, which would cut every quiet watch; the API server sends "
+        "a "
+        "bookmark about once a minute, so use 90s");
+  }
+  if (settings.request_timeout < std::chrono::seconds(1)) {
+    return refuse("--request-timeout is below 1s; use 60s");
+  }
+  return {};
+}
+
+}  // namespace podkeeper::settings

@@ -1,0 +1,113 @@
+#pragma once
+
+#include "pkg/access/authorized.h"
+#include "pkg/base/mutex.h"
+#include "pkg/base/world.h"
+#include "pkg/kube/object.h"
+#include "pkg/kube/resource.h"
+#include "pkg/kube/status.h"
+#include "pkg/state/store.h"
+
+#include <nlohmann/json_fwd.hpp>
+
+#include <cstdint>
+#include <expected>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace podkeeper::simkube {
+
+using Json = nlohmann::ordered_json;
+
+struct ClusterOptions {
+  std::uint64_t seed = 1;  ///< of uids and generated names
+  state::EventLog::Options log;
+};
+
+/// How a client wants one write done.
+struct WriteOptions {
+  bool dry_run = false;  ///< answer as if, but change nothing
+  bool strict = false;   ///< fieldValidation=Strict: unknown top-level fields are 400
+};
+
+struct DeleteOptions {
+  std::optional<std::int64_t> grace_seconds;
+  std::string uid;               ///< precondition; empty: none
+  std::string resource_version;  ///< precondition; empty: none
+  bool dry_run = false;
+};
+
+/// What a write did: the whole object as JSON, kind and apiVersion in front, with a line end.
+struct Written {
+  std::string object;
+};
+using WriteResult = std::expected<Written, kube::Status>;
+
+/// What is true in the simulated cluster: one store per resource and one revision over all of them,
+/// as etcd has it. Every change goes through here and through the rules of a real API server:
+/// metadata it owns, optimistic concurrency, status apart from the rest. Any thread: one mutex
+/// makes the caller that holds it the stores' one writer; what runs under it (decoding and
+/// Store::apply) neither waits nor calls back.
+class Cluster {
+ public:
+  Cluster(base::World& world, ClusterOptions options);
+  ~Cluster();
+
+  [[nodiscard]] std::vector<state::Reader> readers() const;
+  /// A reader of one of the resources served; PK_CHECKs that there is one.
+  [[nodiscard]] state::Reader reader(const kube::Resource& resource) const;
+  [[nodiscard]] kube::Revision revision() const;
+  [[nodiscard]] base::WallTime wall_now() const;
+
+  /// The first content of a resource, with the bytes that a recorded list had; the cluster's
+  /// revision becomes at least `revision`. Before anything is served.
+  void load(const kube::Resource& resource, std::vector<std::unique_ptr<kube::Object>> objects,
+            kube::Revision revision);
+  /// The first content as JSON without server-owned metadata; before anything is served.
+  void populate(const kube::Resource& resource, std::vector<Json> objects);
+
+  WriteResult create(const kube::Resource& resource, std::string_view namespace_, Json object,
+                     const WriteOptions& options);
+  /// PUT. With `status`, only the status is taken; without, everything but the status.
+  WriteResult update(const kube::Resource& resource, const kube::ObjectKey& key, Json object,
+                     bool status, const WriteOptions& options);
+  WriteResult merge_patch(const kube::Resource& resource, const kube::ObjectKey& key,
+                          const Json& patch, bool status, const WriteOptions& options);
+  /// A pod on a node gets a deletionTimestamp and goes when its kubelet says so (or at once with
+  /// grace 0); everything else goes at once, a namespace with all that is in it. The answer of the
+  /// second kind is a Status, as upstream's.
+  WriteResult remove(const kube::Resource& resource, const kube::ObjectKey& key,
+                     const DeleteOptions& options);
+
+  /// For actors: changes an object in place. `change` says whether it changed anything and must not
+  /// call the cluster. False when there is no such object, when its uid is another one (`uid` not
+  /// empty), or when nothing changed.
+  bool edit(const kube::Resource& resource, const kube::ObjectKey& key, std::string_view uid,
+            const std::function<bool(Json&)>& change);
+  /// For the kubelet: the object is gone. False when it was gone already.
+  bool forget(const kube::Resource& resource, const kube::ObjectKey& key, std::string_view uid);
+
+  /// The object as JSON with kind and apiVersion, if it is there.
+  [[nodiscard]] std::optional<Json> find(const kube::Resource& resource,
+                                         const kube::ObjectKey& key) const;
+  /// Keys in `namespace_` (empty: all), in order.
+  [[nodiscard]] std::vector<kube::ObjectKey> keys(const kube::Resource& resource,
+                                                  std::string_view namespace_) const;
+
+  /// Tells every store that it has seen all up to the cluster's revision, so that a client that
+  /// carries a revision from one resource to another is answered. Cheap when nothing changed.
+  void tell_progress();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// RFC 3339 in whole seconds, as metadata has it.
+std::string format_now(base::WallTime now);
+
+}  // namespace podkeeper::simkube

@@ -1,0 +1,178 @@
+#include "pkg/simkube/writes.h"
+
+#include "pkg/kubeapi/errors.h"
+
+#include <nlohmann/json.hpp>
+
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace podkeeper::simkube {
+namespace {
+
+constexpr std::size_t kEchoBytesMax = 1024;  // of a bad body, in the answer
+
+using Decoded = std::expected<Json, kube::Status>;
+
+std::unexpected<kube::Status> bad(std::string message) {
+  return std::unexpected(kubeapi::bad_request(std::move(message)));
+}
+
+kube::Status unsupported_media_type(std::string_view accepted) {
+  kube::Status status;
+  status.message =
+      "the body of the request was in an unknown format - accepted media types include: " +
+      std::string(accepted);
+  status.reason = "UnsupportedMediaType";
+  status.code = 415;
+  return status;
+}
+
+kube::Status too_large() {
+  kube::Status status;
+  status.message = "Request entity too large: limit is " + std::to_string(kWriteBytesMax);
+  status.reason = "RequestEntityTooLarge";
+  status.code = 413;
+  return status;
+}
+
+/// The media type without its parameters.
+std::string_view media_type(const http::Request& request) {
+  auto type = request.headers.get("Content-Type").value_or("");
+  type = type.substr(0, type.find(';'));
+  while (type.ends_with(' ')) type.remove_suffix(1);
+  return type;
+}
+
+Decoded parse_json(const http::Request& request, const std::string& wanted_kind) {
+  Json json = Json::parse(request.body, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_discarded() && json.is_object()) return json;
+  // Go names the byte; what matters to a reader is whether the body stopped early.
+  const std::string why =
+      request.body.starts_with('{') ? "unexpected end of JSON input" : "the body is no JSON object";
+  return bad("the object provided is unrecognized (must be of type " + wanted_kind +
+             "): couldn't get version/kind; json parse error: " + why + " (" +
+             request.body.substr(0, kEchoBytesMax) + ")");
+}
+
+std::string text_of(const Json& object, const char* key) {
+  const auto member = object.find(key);
+  return member != object.end() && member->is_string() ? member->get<std::string>() : std::string();
+}
+
+/// The body of a POST or PUT: an object of exactly this resource.
+Decoded decode(const http::Request& request, const kube::Resource& resource, bool strict) {
+  const auto type = media_type(request);
+  if (!type.empty() && type != "application/json")
+    return std::unexpected(unsupported_media_type("application/json"));
+  auto json = parse_json(request, resource.kind);
+  if (!json) return json;
+  const auto kind = text_of(*json, "kind"), version = text_of(*json, "apiVersion");
+  if (kind.empty()) return bad("Object 'Kind' is missing in the body of the request");
+  if (kind != resource.kind || version != resource.api_version()) {
+    const std::string group = resource.group.empty() ? "core" : resource.group;
+    return bad(kind + " in version \"" + version + "\" cannot be handled as a " + resource.kind +
+               ": converting (" + version.substr(version.find('/') + 1) + "." + kind + ") to (" +
+               group + "." + resource.kind + "): unknown conversion");
+  }
+  if (const auto metadata = json->find("metadata");
+      metadata != json->end() && !metadata->is_object()) {
+    return bad("metadata of the object is no JSON object");
+  }
+  if (!strict) return json;
+  for (const auto& [key, value] : json->items()) {
+    if (key == "kind" || key == "apiVersion" || key == "metadata" || key == "spec" ||
+        key == "status")
+      continue;
+    return bad(kind + " in version \"" + version + "\" cannot be handled as a " + resource.kind +
+               ": strict decoding error: unknown field " + Json(key).dump());
+  }
+  return json;
+}
+
+WriteOptions write_options(const http::Target& target) {
+  return {.dry_run = target.query_value("dryRun") == "All",
+          .strict = target.query_value("fieldValidation") == "Strict"};
+}
+
+std::expected<DeleteOptions, kube::Status> delete_options(const http::Request& request) {
+  DeleteOptions options;
+  options.dry_run = request.target.query_value("dryRun") == "All";
+  if (!request.body.empty()) {
+    const auto json = parse_json(request, "DeleteOptions");
+    if (!json) return std::unexpected(json.error());
+    const auto grace = json->find("gracePeriodSeconds");
+    if (grace != json->end() && grace->is_number_integer())
+      options.grace_seconds = grace->get<std::int64_t>();
+    const auto conditions = json->find("preconditions");
+    if (conditions != json->end() && conditions->is_object()) {
+      options.uid = text_of(*conditions, "uid");
+      options.resource_version = text_of(*conditions, "resourceVersion");
+    }
+  }
+  if (const auto grace = request.target.query_value("gracePeriodSeconds")) {
+    const auto number = Json::parse(*grace, nullptr, /*allow_exceptions=*/false);
+    if (!number.is_number_integer()) {
+      return bad("strconv.ParseInt: parsing " + Json(*grace).dump() + ": invalid syntax");
+    }
+    options.grace_seconds = number.get<std::int64_t>();
+  }
+  return options;
+}
+
+http::Response answer(WriteResult result, int code) {
+  if (!result) return kubeapi::status_response(result.error());
+  return http::Response::json(code, std::move(result->object));
+}
+
+http::Response patch(Cluster& cluster, const http::Request& request, const kubeapi::ApiPath& path,
+                     bool status) {
+  // Strategic merge and JSON patches, and server-side apply, are not offered.
+  if (media_type(request) != "application/merge-patch+json") {
+    return kubeapi::status_response(unsupported_media_type("application/merge-patch+json"));
+  }
+  auto json = parse_json(request, path.resource->kind);
+  if (!json) return kubeapi::status_response(json.error());
+  auto result = cluster.merge_patch(*path.resource, {path.namespace_, path.name}, *json, status,
+                                    write_options(request.target));
+  return answer(std::move(result), 200);
+}
+
+http::Response handle(Cluster& cluster, const http::Request& request,
+                      const kubeapi::ApiPath& path) {
+  const auto& resource = *path.resource;
+  const bool named = !path.name.empty(), status = path.subresource == "status";
+  if (path.legacy_watch || (resource.namespaced && path.namespace_.empty()))
+    return kubeapi::method_not_allowed();
+  if (request.body.size() > kWriteBytesMax) return kubeapi::status_response(too_large());
+  const auto options = write_options(request.target);
+  if (request.method == "POST" && !named) {
+    auto object = decode(request, resource, options.strict);
+    if (!object) return kubeapi::status_response(object.error());
+    return answer(cluster.create(resource, path.namespace_, std::move(*object), options), 201);
+  }
+  const kube::ObjectKey key{path.namespace_, path.name};
+  if (request.method == "PUT" && named) {
+    auto object = decode(request, resource, options.strict);
+    if (!object) return kubeapi::status_response(object.error());
+    return answer(cluster.update(resource, key, std::move(*object), status, options), 200);
+  }
+  if (request.method == "PATCH" && named) return patch(cluster, request, path, status);
+  if (request.method == "DELETE" && named && !status) {
+    const auto how = delete_options(request);
+    if (!how) return kubeapi::status_response(how.error());
+    return answer(cluster.remove(resource, key, *how), 200);
+  }
+  return kubeapi::method_not_allowed();
+}
+
+}  // namespace
+
+kubeapi::WriteHandler make_write_handler(Cluster& cluster) {
+  return [&cluster](http::Request request, kubeapi::ApiPath path) -> base::Task<http::Response> {
+    co_return handle(cluster, request, path);
+  };
+}
+
+}  // namespace podkeeper::simkube

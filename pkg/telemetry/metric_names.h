@@ -1,0 +1,377 @@
+#pragma once
+
+#include "pkg/telemetry/metrics.h"
+
+#include <vector>
+
+/// Every metric family of podkeeper: name, help, labels and buckets are declared here and nowhere
+/// else. Names that Kubernetes or the Prometheus clients use are reused verbatim; all others begin
+/// with podkeeper_. Every label's values form a closed set.
+namespace podkeeper::telemetry {
+
+namespace buckets {
+/// Answers, in seconds: half a millisecond to a minute, with a bound at 1 s for an objective.
+inline const std::vector<double> kRequestSeconds = {
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60};
+/// Calls to kube-apiserver, as client-go has them.
+inline const std::vector<double> kClientSeconds = {0.005, 0.025, 0.1, 0.25, 0.5, 1,
+                                                   2,     4,     8,   15,   30,  60};
+/// Body sizes, as client-go has them.
+inline const std::vector<double> kBodyBytes = {64,    256,    512,     1024,    4096,    16384,
+                                               65536, 262144, 1048576, 4194304, 16777216};
+/// Work queues: 10 ns to 1,000 s by powers of ten, as controller-runtime has them.
+inline const std::vector<double> kQueueSeconds = {1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3,
+                                                  1e-2, 1e-1, 1,    10,   100,  1000};
+/// Reconciles, as controller-runtime has them.
+inline const std::vector<double> kReconcileSeconds = {
+    0.005, 0.01, 0.025, 0.05, 0.1,  0.15, 0.2,  0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6,
+    0.7,   0.8,  0.9,   1,    1.25, 1.5,  1.75, 2,    2.5, 3,    3.5, 4,    4.5, 5,
+    6,     7,    8,     9,    10,   15,   20,   25,   30,  40,   50,  60};
+/// How long something ready waits for a thread.
+inline const std::vector<double> kDelaySeconds = {0.00001, 0.0001, 0.001, 0.005, 0.01, 0.05,
+                                                  0.1,     0.5,    1,     5,     10};
+}  // namespace buckets
+
+// The process, as Prometheus clients name it.
+inline const MetricDesc kProcessCpuSeconds{MetricType::kCounter, "process_cpu_seconds_total",
+                                           "Total user and system CPU time spent in seconds."};
+inline const MetricDesc kProcessResidentMemory{MetricType::kGauge, "process_resident_memory_bytes",
+                                               "Resident memory size in bytes."};
+inline const MetricDesc kProcessVirtualMemory{MetricType::kGauge, "process_virtual_memory_bytes",
+                                              "Virtual memory size in bytes."};
+inline const MetricDesc kProcessOpenFds{MetricType::kGauge, "process_open_fds",
+                                        "Number of open file descriptors."};
+inline const MetricDesc kProcessMaxFds{MetricType::kGauge, "process_max_fds",
+                                       "Maximum number of open file descriptors."};
+inline const MetricDesc kProcessStartTime{MetricType::kGauge, "process_start_time_seconds",
+                                          "Start time of the process since unix epoch in seconds."};
+inline const MetricDesc kProcessThreads{MetricType::kGauge, "process_threads",
+                                        "Number of threads of the process."};
+
+// Calls to kube-apiserver, as client-go names them.
+inline const MetricDesc kRestClientRequests{
+    MetricType::kCounter,
+    "rest_client_requests_total",
+    "Number of HTTP requests, partitioned by status code, method, and host.",
+    {"code", "method", "host"}};
+inline const MetricDesc kRestClientRequestDuration{
+    MetricType::kHistogram,
+    "rest_client_request_duration_seconds",
+    "Request latency in seconds, to the response's head. Broken down by verb, and host.",
+    {"verb", "host"},
+    buckets::kClientSeconds};
+inline const MetricDesc kRestClientRequestRetries{
+    MetricType::kCounter,
+    "rest_client_request_retries_total",
+    "Number of request retries, partitioned by status code, verb, and host.",
+    {"code", "verb", "host"}};
+inline const MetricDesc kRestClientResponseSize{
+    MetricType::kHistogram,
+    "rest_client_response_size_bytes",
+    "Response size in bytes. Broken down by verb and host.",
+    {"verb", "host"},
+    buckets::kBodyBytes};
+
+// Work queues, as Kubernetes names them.
+inline const MetricDesc kWorkqueueDepth{
+    MetricType::kGauge, "workqueue_depth", "Current depth of workqueue", {"name"}};
+inline const MetricDesc kWorkqueueAdds{MetricType::kCounter,
+                                       "workqueue_adds_total",
+                                       "Total number of adds handled by workqueue",
+                                       {"name"}};
+inline const MetricDesc kWorkqueueQueueDuration{
+    MetricType::kHistogram,
+    "workqueue_queue_duration_seconds",
+    "How long in seconds an item stays in workqueue before being requested.",
+    {"name"},
+    buckets::kQueueSeconds};
+inline const MetricDesc kWorkqueueWorkDuration{
+    MetricType::kHistogram,
+    "workqueue_work_duration_seconds",
+    "How long in seconds processing an item from workqueue takes.",
+    {"name"},
+    buckets::kQueueSeconds};
+inline const MetricDesc kWorkqueueUnfinishedWork{
+    MetricType::kGauge,
+    "workqueue_unfinished_work_seconds",
+    "How many seconds of work is in progress and not yet observed by work_duration. Large values "
+    "indicate stuck workers.",
+    {"name"}};
+inline const MetricDesc kWorkqueueLongestRunning{
+    MetricType::kGauge,
+    "workqueue_longest_running_processor_seconds",
+    "How many seconds has the longest running processor for workqueue been running.",
+    {"name"}};
+inline const MetricDesc kWorkqueueRetries{MetricType::kCounter,
+                                          "workqueue_retries_total",
+                                          "Total number of retries handled by workqueue",
+                                          {"name"}};
+
+// Controllers, as controller-runtime names them. result: success, error, requeue, requeue_after.
+inline const MetricDesc kReconcileTotal{MetricType::kCounter,
+                                        "controller_runtime_reconcile_total",
+                                        "Total number of reconciliations per controller",
+                                        {"controller", "result"}};
+inline const MetricDesc kReconcileErrors{MetricType::kCounter,
+                                         "controller_runtime_reconcile_errors_total",
+                                         "Total number of reconciliation errors per controller",
+                                         {"controller"}};
+inline const MetricDesc kReconcilePanics{MetricType::kCounter,
+                                         "controller_runtime_reconcile_panics_total",
+                                         "Total number of reconciliation panics per controller",
+                                         {"controller"}};
+inline const MetricDesc kReconcileTime{MetricType::kHistogram,
+                                       "controller_runtime_reconcile_time_seconds",
+                                       "Length of time per reconciliation per controller",
+                                       {"controller"},
+                                       buckets::kReconcileSeconds};
+inline const MetricDesc kMaxConcurrentReconciles{
+    MetricType::kGauge,
+    "controller_runtime_max_concurrent_reconciles",
+    "Maximum number of concurrent reconciles per controller",
+    {"controller"}};
+inline const MetricDesc kActiveWorkers{MetricType::kGauge,
+                                       "controller_runtime_active_workers",
+                                       "Number of currently used workers per controller",
+                                       {"controller"}};
+
+// Health, as component-base names it. type: healthz, livez, readyz; status: success, error.
+inline const MetricDesc kHealthcheck{MetricType::kGauge,
+                                     "kubernetes_healthcheck",
+                                     "This metric records the result of a single healthcheck.",
+                                     {"name", "type"}};
+inline const MetricDesc kHealthchecks{MetricType::kCounter,
+                                      "kubernetes_healthchecks_total",
+                                      "This metric records the results of all healthcheck.",
+                                      {"name", "type", "status"}};
+
+// What we are, and our own faults. handler: base::Handler; kind: base::PanicKind (panics),
+// base::Handler (tasks).
+inline const MetricDesc kBuildInfo{MetricType::kGauge,
+                                   "podkeeper_build_info",
+                                   "Always 1; what is running stands in the labels.",
+                                   {"version", "commit", "compiler"}};
+inline const MetricDesc kPanics{MetricType::kCounter,
+                                "podkeeper_panics_total",
+                                "Panics recovered at a handler boundary.",
+                                {"handler", "kind"}};
+inline const MetricDesc kPanicsSuppressed{
+    MetricType::kCounter, "podkeeper_panics_suppressed_total",
+    "Recovered panics whose log line was left out by the rate limit."};
+inline const MetricDesc kTasks{
+    MetricType::kGauge, "podkeeper_tasks", "Tasks that have begun and not ended.", {"kind"}};
+inline const MetricDesc kTaskQueueDelay{MetricType::kHistogram,
+                                        "podkeeper_task_queue_delay_seconds",
+                                        "How long work that is ready waits for a thread.",
+                                        {},
+                                        buckets::kDelaySeconds};
+
+// Serving. verb: get, list, watch, other; scope: resource, namespace, cluster or empty.
+inline const MetricDesc kHttpRequests{MetricType::kCounter,
+                                      "podkeeper_http_requests_total",
+                                      "Answered HTTP requests.",
+                                      {"verb", "resource", "scope", "code"}};
+inline const MetricDesc kHttpRequestDuration{
+    MetricType::kHistogram,
+    "podkeeper_http_request_duration_seconds",
+    "Time from a request's head to the last byte of its answer; streams are not counted.",
+    {"verb", "resource", "scope"},
+    buckets::kRequestSeconds};
+inline const MetricDesc kHttpResponseBytes{MetricType::kHistogram,
+                                           "podkeeper_http_response_bytes",
+                                           "Size of answers' bodies; streams are not counted.",
+                                           {"verb", "resource", "scope"},
+                                           buckets::kBodyBytes};
+inline const MetricDesc kHttpInflightRequests{
+    MetricType::kGauge,
+    "podkeeper_http_inflight_requests",
+    "Requests being answered now, by kind (request or stream).",
+    {"kind"}};
+inline const MetricDesc kHttpRejected{
+    MetricType::kCounter,
+    "podkeeper_http_rejected_total",
+    "Requests and connections refused before they reached a handler, by reason.",
+    {"reason"}};
+inline const MetricDesc kHttpTimeouts{
+    MetricType::kCounter,
+    "podkeeper_http_timeouts_total",
+    "Connections cut at a deadline, by phase (header, body, idle, write, stream).",
+    {"phase"}};
+inline const MetricDesc kHttpConnections{MetricType::kGauge, "podkeeper_http_connections",
+                                         "Open client connections."};
+inline const MetricDesc kHttpAcceptErrors{
+    MetricType::kCounter, "podkeeper_http_accept_errors_total",
+    "Failed accepts, for example for want of file descriptors."};
+
+// Following upstream. result: success, error, expired, cancelled; type: ADDED, MODIFIED, DELETED,
+// BOOKMARK, ERROR.
+inline const MetricDesc kReflectorLists{MetricType::kCounter,
+                                        "podkeeper_reflector_lists_total",
+                                        "LISTs of a whole resource, all pages counting as one.",
+                                        {"resource", "result"}};
+inline const MetricDesc kReflectorWatches{MetricType::kCounter,
+                                          "podkeeper_reflector_watches_total",
+                                          "WATCH streams that ended.",
+                                          {"resource", "result"}};
+inline const MetricDesc kReflectorRelists{
+    MetricType::kCounter,
+    "podkeeper_reflector_relists_total",
+    "LISTs after the first one: gaps that a resync had to close.",
+    {"resource", "result"}};
+inline const MetricDesc kReflectorEvents{MetricType::kCounter,
+                                         "podkeeper_reflector_events_total",
+                                         "Watch events received.",
+                                         {"resource", "type"}};
+inline const MetricDesc kReflectorEventLag{
+    MetricType::kHistogram,
+    "podkeeper_reflector_event_lag_seconds",
+    "Time from an event's last byte to its being visible to readers.",
+    {"resource"},
+    buckets::kDelaySeconds};
+inline const MetricDesc kReflectorListDuration{MetricType::kHistogram,
+                                               "podkeeper_reflector_list_duration_seconds",
+                                               "Time for a LIST, all pages.",
+                                               {"resource"},
+                                               buckets::kClientSeconds};
+inline const MetricDesc kReflectorDecodeErrors{
+    MetricType::kCounter,
+    "podkeeper_reflector_decode_errors_total",
+    "Objects or events from upstream that could not be decoded.",
+    {"resource"}};
+inline const MetricDesc kReflectorSynced{
+    MetricType::kGauge,
+    "podkeeper_reflector_synced",
+    "1 after the first complete LIST and while the watch is alive, else 0.",
+    {"resource"}};
+
+// What we hold.
+inline const MetricDesc kStoreObjects{
+    MetricType::kGauge, "podkeeper_store_objects", "Objects in the mirror.", {"resource"}};
+inline const MetricDesc kStoreBytes{
+    MetricType::kGauge, "podkeeper_store_bytes", "Bytes of the mirrored objects.", {"resource"}};
+inline const MetricDesc kStoreRevision{
+    MetricType::kGauge,
+    "podkeeper_store_revision",
+    "The 15 least significant decimal digits of the mirror's revision.",
+    {"resource"}};
+inline const MetricDesc kStoreStaleness{
+    MetricType::kGauge,
+    "podkeeper_store_staleness_seconds",
+    "Time since the last evidence that the mirror's revision was upstream's.",
+    {"resource"}};
+
+// Concurrent maps. partition: "<plural>.<group>"; op: find, put, erase, scan.
+inline const MetricDesc kMapInfo{MetricType::kGauge,
+                                 "podkeeper_map_info",
+                                 "Always 1; how the partition synchronizes stands in the labels.",
+                                 {"partition", "strategy", "hash"}};
+inline const MetricDesc kMapEntries{
+    MetricType::kGauge, "podkeeper_map_entries", "Entries of the map.", {"partition"}};
+inline const MetricDesc kMapBytes{MetricType::kGauge,
+                                  "podkeeper_map_bytes",
+                                  "Bytes of the map's own tables, without its records.",
+                                  {"partition"}};
+inline const MetricDesc kMapShards{
+    MetricType::kGauge, "podkeeper_map_shards", "Shards of the map.", {"partition"}};
+inline const MetricDesc kMapOperations{MetricType::kCounter,
+                                       "podkeeper_map_operations_total",
+                                       "Operations on the map.",
+                                       {"partition", "op"}};
+inline const MetricDesc kMapContended{MetricType::kCounter,
+                                      "podkeeper_map_contended_total",
+                                      "Times a lock of the map was not free at once.",
+                                      {"partition"}};
+inline const MetricDesc kMapReclaimPending{
+    MetricType::kGauge, "podkeeper_map_reclaim_pending_bytes",
+    "Bytes of replaced records that wait for the last reader who could see them."};
+
+// Watchers of ours. reason: client, timeout, gone, slow, shutdown, error.
+inline const MetricDesc kWatchStreams{
+    MetricType::kGauge, "podkeeper_watch_streams", "Open watch streams.", {"resource"}};
+inline const MetricDesc kWatchParkedStreams{MetricType::kGauge, "podkeeper_watch_parked_streams",
+                                            "Open watch streams that wait for the next change."};
+inline const MetricDesc kWatchEventsSent{MetricType::kCounter,
+                                         "podkeeper_watch_events_sent_total",
+                                         "Events written to watch streams.",
+                                         {"resource"}};
+inline const MetricDesc kWatchTerminated{MetricType::kCounter,
+                                         "podkeeper_watch_terminated_total",
+                                         "Watch streams that ended, by reason.",
+                                         {"reason"}};
+
+// Logs. level: error, warn, info, debug.
+inline const MetricDesc kLogMessages{MetricType::kCounter,
+                                     "podkeeper_log_messages_total",
+                                     "Log lines accepted for writing.",
+                                     {"level"}};
+inline const MetricDesc kLogDropped{
+    MetricType::kCounter, "podkeeper_log_dropped_total",
+    "Log lines dropped because the output did not take them in time."};
+
+/// In the order above. A test compares this list with the declarations.
+inline const MetricDesc* const kAllMetrics[] = {&kProcessCpuSeconds,
+                                                &kProcessResidentMemory,
+                                                &kProcessVirtualMemory,
+                                                &kProcessOpenFds,
+                                                &kProcessMaxFds,
+                                                &kProcessStartTime,
+                                                &kProcessThreads,
+                                                &kRestClientRequests,
+                                                &kRestClientRequestDuration,
+                                                &kRestClientRequestRetries,
+                                                &kRestClientResponseSize,
+                                                &kWorkqueueDepth,
+                                                &kWorkqueueAdds,
+                                                &kWorkqueueQueueDuration,
+                                                &kWorkqueueWorkDuration,
+                                                &kWorkqueueUnfinishedWork,
+                                                &kWorkqueueLongestRunning,
+                                                &kWorkqueueRetries,
+                                                &kReconcileTotal,
+                                                &kReconcileErrors,
+                                                &kReconcilePanics,
+                                                &kReconcileTime,
+                                                &kMaxConcurrentReconciles,
+                                                &kActiveWorkers,
+                                                &kHealthcheck,
+                                                &kHealthchecks,
+                                                &kBuildInfo,
+                                                &kPanics,
+                                                &kPanicsSuppressed,
+                                                &kTasks,
+                                                &kTaskQueueDelay,
+                                                &kHttpRequests,
+                                                &kHttpRequestDuration,
+                                                &kHttpResponseBytes,
+                                                &kHttpInflightRequests,
+                                                &kHttpRejected,
+                                                &kHttpTimeouts,
+                                                &kHttpConnections,
+                                                &kHttpAcceptErrors,
+                                                &kReflectorLists,
+                                                &kReflectorWatches,
+                                                &kReflectorRelists,
+                                                &kReflectorEvents,
+                                                &kReflectorEventLag,
+                                                &kReflectorListDuration,
+                                                &kReflectorDecodeErrors,
+                                                &kReflectorSynced,
+                                                &kStoreObjects,
+                                                &kStoreBytes,
+                                                &kStoreRevision,
+                                                &kStoreStaleness,
+                                                &kMapInfo,
+                                                &kMapEntries,
+                                                &kMapBytes,
+                                                &kMapShards,
+                                                &kMapOperations,
+                                                &kMapContended,
+                                                &kMapReclaimPending,
+                                                &kWatchStreams,
+                                                &kWatchParkedStreams,
+                                                &kWatchEventsSent,
+                                                &kWatchTerminated,
+                                                &kLogMessages,
+                                                &kLogDropped};
+
+}  // namespace podkeeper::telemetry

@@ -1,0 +1,172 @@
+#include "pkg/base/epoch.h"
+
+#include "pkg/base/ref.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <thread>
+#include <vector>
+
+namespace podkeeper::base {
+namespace {
+
+/// A record that tells when it is freed, and holds a value that a freed one no longer has.
+struct Record : RefCounted {
+  explicit Record(std::atomic<int>& f) : freed(f) {}
+  ~Record() {
+    value = 0;
+    ++freed;
+  }
+  std::atomic<int>& freed;
+  std::atomic<std::uint64_t> value{42};
+};
+
+void retire_one(std::atomic<int>& freed) { Epoch::retire(make_ref<Record>(freed)); }
+
+/// Frees what earlier tests left.
+class EpochTest : public testing::Test {
+ protected:
+  EpochTest() { collect_all(); }
+  static void collect_all() {
+    while (Epoch::pending().records > 0 && Epoch::collect() > 0) {
+    }
+  }
+  std::atomic<int> freed_{0};
+};
+
+TEST_F(EpochTest, FreesARetiredRecordOnceNoGuardIsHeld) {
+  retire_one(freed_);
+  EXPECT_EQ(Epoch::pending().records, 1u);
+  EXPECT_EQ(Epoch::pending().bytes, sizeof(Record));
+  EXPECT_EQ(Epoch::collect(), 1u);
+  EXPECT_EQ(freed_, 1);
+  EXPECT_EQ(Epoch::pending().records, 0u);
+  EXPECT_EQ(Epoch::pending().bytes, 0u);
+}
+
+TEST_F(EpochTest, KeepsARecordWhileAGuardFromBeforeIsHeld) {
+  {
+    const Epoch::Guard guard;
+    retire_one(freed_);
+    EXPECT_EQ(Epoch::collect(), 0u);
+    EXPECT_EQ(freed_, 0);
+  }
+  EXPECT_EQ(Epoch::collect(), 1u);
+  EXPECT_EQ(freed_, 1);
+}
+
+TEST_F(EpochTest, AnInnerGuardDoesNotEndTheOuterOne) {
+  {
+    const Epoch::Guard outer;
+    {
+      const Epoch::Guard inner;
+    }
+    retire_one(freed_);
+    Epoch::collect();
+    EXPECT_EQ(freed_, 0);
+  }
+  Epoch::collect();
+  EXPECT_EQ(freed_, 1);
+}
+
+TEST_F(EpochTest, AGuardEnteredAfterTheBatchWasSealedDoesNotHoldItBack) {
+  retire_one(freed_);
+  {
+    const Epoch::Guard old;
+    Epoch::collect();  // seals: the old guard could see the record
+    EXPECT_EQ(freed_, 0);
+  }
+  const Epoch::Guard fresh;
+  Epoch::collect();
+  EXPECT_EQ(freed_, 1);
+}
+
+TEST_F(EpochTest, AGuardOfAnotherThreadHoldsBack) {
+  std::atomic<int> stage{0};
+  std::jthread other([&] {
+    const Epoch::Guard guard;
+    stage = 1;
+    stage.notify_all();
+    stage.wait(1);
+  });
+  stage.wait(0);
+  retire_one(freed_);
+  Epoch::collect();
+  EXPECT_EQ(freed_, 0);
+  stage = 2;
+  stage.notify_all();
+  other.join();
+  Epoch::collect();
+  EXPECT_EQ(freed_, 1);
+}
+
+TEST_F(EpochTest, CollectsByItselfOnceABatchIsFull) {
+  for (std::size_t i = 0; i < Epoch::kRetireBatch; ++i) retire_one(freed_);
+  EXPECT_EQ(freed_, static_cast<int>(Epoch::kRetireBatch));
+}
+
+TEST_F(EpochTest, WhatAThreadRetiredIsFreedAfterItsEnd) {
+  std::jthread([&] { retire_one(freed_); }).join();
+  Epoch::collect();
+  EXPECT_EQ(freed_, 1);
+}
+
+TEST_F(EpochTest, ACountTakenUnderAGuardOutlivesTheGracePeriod) {
+  Ref<Record> kept;
+  {
+    const Epoch::Guard guard;
+    auto record = make_ref<Record>(freed_);
+    Record* found = record.get();
+    Epoch::retire(std::move(record));
+    kept = Ref<Record>(found);
+  }
+  Epoch::collect();
+  EXPECT_EQ(freed_, 0);
+  EXPECT_EQ(kept->value, 42u);
+  kept = {};
+  EXPECT_EQ(freed_, 1);
+}
+
+TEST_F(EpochTest, ReadersOnThreadsNeverSeeAFreedRecord) {
+  constexpr int kReplacements = 50'000;
+  std::atomic<Record*> current{make_ref<Record>(freed_).release()};
+  std::atomic<bool> stop{false};
+  std::atomic<std::uint64_t> wrong{0};
+  std::atomic<std::uint64_t> reads{0};
+  {
+    std::vector<std::jthread> readers;
+    for (int i = 0; i < 3; ++i) {
+      readers.emplace_back([&] {
+        while (!stop.load(std::memory_order_relaxed)) {
+          const Epoch::Guard guard;
+          const Record* found = current.load(std::memory_order_acquire);
+          if (found->value.load(std::memory_order_relaxed) != 42) ++wrong;
+          ++reads;
+        }
+      });
+    }
+    std::vector<std::jthread> writers;
+    for (int i = 0; i < 2; ++i) {
+      writers.emplace_back([&] {
+        for (int n = 0; n < kReplacements / 2; ++n) {
+          auto next = make_ref<Record>(freed_);
+          Epoch::retire(
+              Ref<Record>::adopt(current.exchange(next.release(), std::memory_order_acq_rel)));
+        }
+      });
+    }
+    writers.clear();
+    stop = true;
+  }
+  Epoch::retire(Ref<Record>::adopt(current.load()));
+  collect_all();
+  EXPECT_EQ(wrong, 0u);
+  EXPECT_GT(reads, 0u);
+  EXPECT_EQ(freed_, kReplacements + 1);
+}
+
+}  // namespace
+}  // namespace podkeeper::base

@@ -1,0 +1,211 @@
+// Concurrent maps by strategy, against sharded std, TBB, Abseil, Boost and liburcu.
+#include "pkg/cmap/map.h"
+#include "pkg/cmap/record.h"
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tests/bench/harness.h"
+#include "tests/bench/maps_peers.h"
+#include "tests/bench/maps_workload.h"
+
+namespace podkeeper::bench {
+namespace {
+
+constexpr const char* kReference = "std::unordered_map+shared_mutex x256";
+
+/// How much is measured.
+struct Plan {
+  std::size_t keys = 100'000;
+  std::size_t operations = 300'000;  ///< of all threads together, in one repetition
+  std::size_t repetitions = 5;
+  std::vector<std::size_t> threads = {1, 2, 4, 8};
+  std::vector<std::uint64_t> reads = {99, 95, 50};
+};
+
+/// A workload that every contender gets alike.
+struct Cell {
+  std::string name;                      ///< "z99_100k_2t": zipf, 99 % reads, 100k keys, 2 threads
+  std::vector<std::vector<Step>> steps;  ///< a thread's each
+};
+
+/// A map under measurement.
+class Contender {
+ public:
+  explicit Contender(std::string name) : name_(std::move(name)) {}
+  virtual ~Contender() = default;
+  [[nodiscard]] const std::string& name() const { return name_; }
+  virtual void fill(const Keys& keys) = 0;
+  virtual Cost run(const Keys& keys, const Cell& cell) = 0;
+
+ private:
+  std::string name_;
+};
+
+template <class Map>
+class ContenderOf final : public Contender {
+ public:
+  ContenderOf(std::string name, std::size_t keys) : Contender(std::move(name)), map_(made(keys)) {}
+
+  void fill(const Keys& keys) override {
+    run_threads(1, [&](std::size_t) {
+      map_.enter();
+      for (std::size_t i = 0; i < keys.size(); ++i) map_.put(cmap::make_key(keys[i]), i + 1);
+      map_.leave();
+    });
+  }
+
+  /// The first third once more before, unmeasured: the contender before has the caches.
+  Cost run(const Keys& keys, const Cell& cell) override {
+    run_part(keys, cell, 3);
+    return run_part(keys, cell, 1);
+  }
+
+  Map map_;
+
+ private:
+  static Map made(std::size_t keys) {
+    if constexpr (std::constructible_from<Map, std::size_t>) {
+      return Map(keys);
+    } else {
+      return Map();
+    }
+  }
+
+  Cost run_part(const Keys& keys, const Cell& cell, std::size_t part) {
+    return run_threads(cell.steps.size(), [&](std::size_t thread) {
+      map_.enter();
+      std::uint64_t sum = 0;
+      const auto& steps = cell.steps[thread];
+      for (const Step step : std::span(steps).first(steps.size() / part)) {
+        const Key key = cmap::make_key(keys[step.key]);
+        switch (static_cast<Act>(step.act)) {
+          case Act::kFind:
+            sum += map_.find(key);
+            break;
+          case Act::kPut:
+            map_.put(key, sum | 1);
+            break;
+          case Act::kErase:
+            map_.erase(key);
+            break;
+        }
+      }
+      keep(sum);
+      map_.leave();
+    });
+  }
+};
+
+std::vector<std::unique_ptr<Contender>> make_contenders(std::size_t keys) {
+  using cmap::Strategy;
+  std::vector<std::unique_ptr<Contender>> all;
+  all.push_back(std::make_unique<ContenderOf<StdShards>>(kReference, keys));
+  all.push_back(std::make_unique<ContenderOf<Tbb>>("tbb::concurrent_hash_map", keys));
+  all.push_back(
+      std::make_unique<ContenderOf<AbslShards>>("absl::flat_hash_map+absl::Mutex x256", keys));
+  all.push_back(
+      std::make_unique<ContenderOf<BoostShards>>("boost::unordered_flat_map+mutex x256", keys));
+  all.push_back(std::make_unique<ContenderOf<Lfht>>("liburcu lfht (memb)", keys));
+  all.push_back(std::make_unique<ContenderOf<Ours<Strategy::kMutex>>>("Mutex", keys));
+  all.push_back(std::make_unique<ContenderOf<Ours<Strategy::kRWMutex>>>("RWMutex", keys));
+  all.push_back(std::make_unique<ContenderOf<Ours<Strategy::kSharded>>>("Sharded", keys));
+  return all;
+}
+
+Cell make_cell(const Plan& plan, const Draw& draw, bool zipf, std::uint64_t reads,
+               std::size_t threads) {
+  Cell cell{.name = (zipf ? "z" : "u") + std::to_string(reads) + "_" +
+                    std::to_string(plan.keys / 1000) + "k_" + std::to_string(threads) + "t",
+            .steps = {}};
+  for (std::size_t t = 0; t < threads; ++t) {
+    cell.steps.push_back(make_steps(draw, reads, plan.operations / threads, 100 * reads + t));
+  }
+  return cell;
+}
+
+void measure(const Plan& plan, const Cell& cell, const Keys& keys,
+             const std::vector<std::unique_ptr<Contender>>& contenders, Report& report) {
+  std::vector<std::function<Cost()>> turns;
+  for (const auto& contender : contenders) {
+    turns.emplace_back([&] { return contender->run(keys, cell); });
+  }
+  const std::vector<Outcome> outcomes = interleave(plan.repetitions, turns);
+  const auto operations = static_cast<double>(plan.operations);
+  std::printf("%-12s", cell.name.c_str());
+  for (std::size_t i = 0; i < contenders.size(); ++i) {
+    const Outcome& o = outcomes[i];
+    const double mops = operations / o.cost.cpu_seconds / 1e6;
+    if (i == 0) {
+      std::printf(" %5.1f Mops/s", mops);
+    } else {
+      std::printf("  %5.2f (%4.2f)", o.cpu_ratio, o.wall_ratio);
+    }
+    report.add("maps." + cell.name + "." + contenders[i]->name(), mops, "Mops/s of CPU time",
+               i == 0 ? "" : kReference, o.cpu_ratio);
+  }
+  std::printf("\n");
+  std::fflush(stdout);
+}
+
+void measure_size(const Plan& plan, Report& report) {
+  const Keys keys(plan.keys);
+  const auto contenders = make_contenders(plan.keys);
+  for (const auto& contender : contenders) contender->fill(keys);
+  std::printf("\n%zu keys; CPU ratio (wall ratio) to %s\n", plan.keys, kReference);
+  std::printf("%-12s %12s", "", "reference");
+  for (std::size_t i = 1; i < contenders.size(); ++i) {
+    std::printf("  %.12s", (contenders[i]->name() + "            ").c_str());
+  }
+  std::printf("\n");
+  for (const bool zipf : {true, false}) {
+    const Draw draw(zipf, plan.keys);
+    for (const std::uint64_t reads : plan.reads) {
+      for (const std::size_t threads : plan.threads) {
+        measure(plan, make_cell(plan, draw, zipf, reads, threads), keys, contenders, report);
+      }
+    }
+  }
+  const auto* sharded =
+      dynamic_cast<const ContenderOf<Ours<cmap::Strategy::kSharded>>*>(contenders.back().get());
+  const cmap::MapStats stats = sharded->map_.stats();
+  const double bytes = static_cast<double>(stats.table_bytes) / static_cast<double>(stats.entries);
+  std::printf("table bytes per entry, Sharded: %.1f\n", bytes);
+  report.add("maps.bytes_per_entry_" + std::to_string(plan.keys / 1000) + "k.Sharded", bytes, "B",
+             "", 0);
+}
+
+int run(const Flags& flags) {
+  Report report(flags);
+  Plan plan;
+  if (flags.small) {
+    plan.operations = 100'000;
+    plan.repetitions = 3;
+    plan.threads = {1, 2};
+    plan.reads = {99, 50};
+  }
+  measure_size(plan, report);
+  if (flags.large) {
+    plan.keys = 1'000'000;
+    plan.operations = 2'000'000;
+    plan.threads = {1, 2};
+    plan.reads = {99, 50};
+    measure_size(plan, report);
+  }
+  return report.finish();
+}
+
+}  // namespace
+}  // namespace podkeeper::bench
+
+int main(int argc, char** argv) {
+  return podkeeper::bench::run(podkeeper::bench::parse_flags(argc, argv));
+}

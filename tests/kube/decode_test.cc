@@ -1,0 +1,204 @@
+#include "pkg/base/result.h"
+#include "pkg/kube/object.h"
+#include "pkg/kube/resource.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+
+// What an object keeps of the text it came in, and what no text may do to the decoder.
+namespace podkeeper::kube {
+namespace {
+
+using base::ErrorCode;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Pair;
+
+const std::string kMetadata = R"("metadata":{"name":"a","namespace":"shop","resourceVersion":"7"})";
+
+std::unique_ptr<Object> decode(std::string_view json, DecodeOptions options = {}) {
+  auto object = decode_object(pods(), json, options);
+  EXPECT_TRUE(object.has_value()) << object.error().message;
+  return object.has_value() ? *std::move(object) : nullptr;
+}
+
+std::string refusal(std::string_view json) {
+  const auto object = decode_object(pods(), json);
+  if (object.has_value()) return "accepted";
+  EXPECT_EQ(object.error().code, ErrorCode::kDecode) << object.error().message;
+  return object.error().message;
+}
+
+TEST(Decode, CutsTheHeadWhereverItStands) {
+  const std::string body = kMetadata + R"(,"spec":{"kind":"x"}})";
+  for (const std::string& json :
+       {"{" + body, R"({"kind":"Pod","apiVersion":"v1",)" + body, R"({"apiVersion":"v1",)" + body,
+        "{" + kMetadata + R"(,"kind":"Pod","spec":{"kind":"x"},"apiVersion":"v1"})",
+        "{" + kMetadata + R"(,"spec":{"kind":"x"},"kind":"Pod","apiVersion":"v1"})",
+        R"({"kind":"Pod",)" + kMetadata + R"(,"apiVersion":"v1","spec":{"kind":"x"}})"}) {
+    const auto object = decode(json);
+    ASSERT_NE(object, nullptr) << json;
+    EXPECT_EQ(object->body, body) << json;
+    EXPECT_EQ(object->body.substr(object->revision_offset, object->revision_length), "7") << json;
+  }
+}
+
+TEST(Decode, DropsManagedFieldsOnlyWhenAsked) {
+  for (const char* metadata : {R"("managedFields":[{"a":"]}"}],"name":"a","namespace":"shop")",
+                               R"("name":"a","managedFields":[],"namespace":"shop")",
+                               R"("name":"a","namespace":"shop","managedFields":[{}])"}) {
+    const std::string json = std::string(R"({"metadata":{)") + metadata + "}}";
+    EXPECT_EQ(decode(json)->body, json.substr(1));
+    EXPECT_EQ(decode(json, {.drop_managed_fields = true})->body,
+              R"("metadata":{"name":"a","namespace":"shop"}})");
+  }
+}
+
+TEST(Decode, ReadsWhatIsSpeltWithEscapes) {
+  const auto object = decode(R"({"metadata":{"\u006eame":"a","namespace":"shop","labels":{)"
+                             R"("b\/c":"\u00fc\ud83d\ude00","a":"\n"}},)"
+                             R"("spec":{"nodeName":"n\u00b7"}})");
+  EXPECT_EQ(object->key_text, "shop/a");
+  EXPECT_THAT(object->labels, ElementsAre(Pair("a", "\n"), Pair("b/c", "ü😀")));
+  EXPECT_EQ(object->pod()->node_name, "n·");
+  EXPECT_EQ(object->label("b/c"), "ü😀");
+  EXPECT_EQ(object->label("b"), std::nullopt);
+}
+
+TEST(Decode, ReadsALoneSurrogateAsGoDoes) {
+  const auto object =
+      decode(R"({"metadata":{"name":"a","namespace":"shop","uid":"\ud83d|\udc00|\ud83dA"}})");
+  EXPECT_EQ(object->uid,
+            "\xEF\xBF\xBD|\xEF\xBF\xBD|\xEF\xBF\xBD"
+            "A");
+}
+
+TEST(Decode, TakesTheFirstOfDuplicateKeys) {
+  const auto object = decode(
+      R"({"metadata":{"name":"a","name":"b","namespace":"shop","labels":{"k":"1",)"
+      R"("j":"2","k":"3"}},)"
+      R"("metadata":{"name":"c"},"spec":{"nodeName":"n","nodeName":"m"},"spec":{"nodeName":"o"}})");
+  EXPECT_EQ(object->key_text, "shop/a");
+  EXPECT_EQ(object->pod()->node_name, "n");
+  EXPECT_THAT(object->labels, ElementsAre(Pair("j", "2"), Pair("k", "1")));
+}
+
+TEST(Decode, TakesNullAsAbsent) {
+  const auto object = decode(
+      R"({"metadata":{"name":"a","namespace":"shop","labels":null,"creationTimestamp":null},)"
+      R"("spec":{"containers":null,"hostNetwork":null},"status":null})");
+  EXPECT_TRUE(object->labels.empty());
+  EXPECT_EQ(object->created, 0);
+  EXPECT_EQ(object->pod()->containers_total, 0U);
+}
+
+TEST(Decode, KeepsItsViewsWhenTheTextIsGone) {
+  auto json = std::make_unique<std::string>(
+      R"({"metadata":{"name":"a","namespace":"shop","uid":"u-1","labels":{)"
+      R"("k":"v"}},"spec":{"nodeName":"n"}})");
+  const auto object = decode(*json);
+  std::string(json->size(), 'x').swap(*json);
+  json.reset();
+  EXPECT_EQ(object->uid, "u-1");
+  EXPECT_EQ(object->label("k"), "v");
+  EXPECT_EQ(object->pod()->node_name, "n");
+}
+
+TEST(Decode, HoldsItsBytesWithoutSlack) {
+  const auto object =
+      decode("{" + kMetadata + R"(,"spec":{"x":")" + std::string(5000, 'y') + "\"}}");
+  EXPECT_EQ(object->body.capacity(), object->body.size());
+  EXPECT_LT(object->bytes(), object->body.size() + 1000);
+}
+
+TEST(Decode, NamesTheFieldThatIsWrong) {
+  EXPECT_THAT(refusal(R"({"metadata":{"name":1}})"), HasSubstr("metadata.name is not a string"));
+  EXPECT_THAT(refusal(R"({"metadata":{"namespace":"shop"}})"),
+              HasSubstr("metadata.name is missing"));
+  EXPECT_THAT(refusal(R"({"metadata":{"name":"a"}})"), HasSubstr("metadata.namespace is missing"));
+  EXPECT_THAT(refusal(R"({"metadata":{"name":"a/b","namespace":"c"}})"), HasSubstr("has a '/'"));
+  EXPECT_THAT(refusal(R"({"metadata":{"resourceVersion":"x7"}})"),
+              HasSubstr("metadata.resourceVersion is \"x7\""));
+  EXPECT_THAT(refusal(R"({"metadata":{"creationTimestamp":"noon"}})"),
+              HasSubstr("metadata.creationTimestamp is not an RFC 3339 time"));
+  EXPECT_THAT(refusal(R"({"kind":"Node"})"), HasSubstr("kind is Node, want Pod"));
+  EXPECT_THAT(refusal(R"({"spec":[]})"), HasSubstr("spec is not an object"));
+}
+
+TEST(Decode, RefusesWhatIsNoJson) {
+  const std::string good = "{" + kMetadata + R"(,"spec":{"x":[1,-2.5e3,true,false,null,"s",{}]}})";
+  ASSERT_EQ(refusal(good), "accepted");
+  for (std::size_t cut = 0; cut < good.size(); ++cut) {
+    EXPECT_NE(refusal(std::string_view(good).substr(0, cut)), "accepted") << cut;
+  }
+  for (const char* value : {"01",       "1.",           "+1",
+                            ".5",       "1e",           "tru",
+                            "nul",      "\"\\q\"",      "\"\\u12g4\"",
+                            "[1 2]",    "[1,]",         "{\"a\"}",
+                            "{\"a\":}", "{\"a\":1,}",   "{1:2}",
+                            "[}",       "{]",           "\"\x01\"",
+                            "\"\xff\"", "\"\xc0\xaf\"", "\"\xed\xa0\x80\"",
+                            "1\"a\"",   "'a'",          "",
+                            "1}",       "\"a\"b"}) {
+    EXPECT_NE(refusal("{" + kMetadata + ",\"x\":" + value + "}"), "accepted") << value;
+  }
+  EXPECT_NE(refusal(good + "{}"), "accepted");
+  EXPECT_NE(refusal("[" + good + "]"), "accepted");
+}
+
+TEST(Decode, RefusesWhatIsNestedTooDeep) {
+  const auto nested = [](std::size_t depth) {
+    return "{" + kMetadata + ",\"x\":" + std::string(depth, '[') + std::string(depth, ']') + "}";
+  };
+  EXPECT_EQ(refusal(nested(511)), "accepted");
+  EXPECT_THAT(refusal(nested(512)), HasSubstr("nested too deep"));
+  EXPECT_THAT(refusal(nested(1'000'000)), HasSubstr("nested too deep"));
+}
+
+TEST(Decode, RefusesAnObjectBeyondItsLimit) {
+  const auto object = decode_object(
+      pods(), "{" + kMetadata + ",\"x\":\"" + std::string(kObjectBytesMax, 'y') + "\"}");
+  ASSERT_FALSE(object.has_value());
+  EXPECT_EQ(object.error().code, ErrorCode::kTooLarge);
+}
+
+TEST(Decode, ReadsAListWhateverTheOrderOfItsMembers) {
+  const auto list = decode_list(
+      pods(), "{\"items\":[{" + kMetadata + "}],\"metadata\":{\"resourceVersion\":\"9\"}}");
+  ASSERT_TRUE(list.has_value()) << list.error().message;
+  EXPECT_EQ(list->revision.value, 9U);
+  EXPECT_EQ(list->items.size(), 1U);
+}
+
+TEST(Decode, RefusesAListWithoutItemsRevisionOrItemRevisions) {
+  for (const char* json :
+       {R"({"metadata":{"resourceVersion":"9"}})", R"({"items":[]})",
+        R"({"metadata":{"resourceVersion":"9"},"items":[{"metadata":{"name":"a",)"
+        R"("namespace":"b"}}]})"}) {
+    EXPECT_FALSE(decode_list(pods(), json).has_value()) << json;
+  }
+}
+
+TEST(Decode, ReadsAnEventWhoseTypeComesLast) {
+  const auto event =
+      decode_watch_event(pods(), R"({"object":{)" + kMetadata + R"(},"type":"DELETED"})");
+  ASSERT_TRUE(event.has_value()) << event.error().message;
+  EXPECT_EQ(event->type, EventType::kDeleted);
+  EXPECT_EQ(event->object->key_text, "shop/a");
+}
+
+TEST(Decode, RefusesAnEventThatIsNone) {
+  for (const char* line : {"{}", R"({"type":"ADDED"})", R"({"type":"ODD","object":{}})",
+                           R"({"type":"BOOKMARK","object":{"metadata":{}}})",
+                           R"({"type":"ERROR","object":{"kind":"Pod"}})", "", "null"}) {
+    EXPECT_FALSE(decode_watch_event(pods(), line).has_value()) << line;
+  }
+}
+
+}  // namespace
+}  // namespace podkeeper::kube
