@@ -56,6 +56,8 @@ const char* to_string(Strategy strategy) noexcept {
   return "unknown";
 }
 
+const char* to_string(Hash hash) noexcept { return hash == Hash::kXXH3 ? "XXH3" : "FNV1a"; }
+
 std::unique_ptr<detail::AnyMap> detail::make_map(const MapOptions& options) {
   switch (options.strategy) {
     case Strategy::kMutex:

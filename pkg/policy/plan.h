@@ -1,0 +1,40 @@
+#pragma once
+
+#include "pkg/cmap/map.h"
+#include "pkg/kube/selector.h"
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace podkeeper::policy {
+
+/// One policy as a store of one resource sees it: which objects are its, and what map they live in.
+struct PartitionRule {
+  std::string policy;  ///< its name
+  /// Names, or prefixes that end with '*'; empty: all, and what is cluster-scoped.
+  std::vector<std::string> namespaces = {};
+  kube::LabelSelector pods = {};  ///< empty: all
+  cmap::MapOptions map = {};
+
+  [[nodiscard]] bool covers(std::string_view namespace_) const noexcept;
+};
+
+/// How one resource's objects are spread over partitions: each belongs to the first rule that
+/// covers its namespace and selects its labels, and to the default partition where none does. A
+/// value; pure.
+struct PartitionPlan {
+  std::vector<PartitionRule> rules = {};  ///< best rank first
+  cmap::MapOptions defaults = {};
+
+  /// Index of the object's rule; rules.size() for the default partition. O(rules).
+  [[nodiscard]] std::size_t partition_of(std::string_view namespace_,
+                                         const kube::Object::LabelSpan& labels) const noexcept;
+};
+
+/// "pods" for the default partition, "pods~batch" for that of the policy batch; the label
+/// `partition` of metrics and /state.
+std::string partition_name(std::string_view plural_group, std::string_view policy);
+
+}  // namespace podkeeper::policy
