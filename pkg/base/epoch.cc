@@ -194,6 +194,12 @@ void Epoch::retire(const void* object, void (*free)(const void*), std::size_t by
   reclaim();
 }
 
+Epoch::Mark Epoch::mark() noexcept {
+  return domain().epoch.fetch_add(1, std::memory_order_seq_cst);
+}
+
+bool Epoch::passed(Mark mark) noexcept { return mark < oldest_guard(); }
+
 std::size_t Epoch::collect() {
   seal_local(local());
   return reclaim();

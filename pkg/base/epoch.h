@@ -51,6 +51,13 @@ class Epoch {
   /// freed.
   static std::size_t collect();
 
+  /// A moment. passed() tells, without waiting, whether every guard that was held then has been
+  /// left, so that nobody can still use what was unpublished before. A caller that holds a guard
+  /// waits for itself. passed() costs one pass over the threads.
+  using Mark = std::uint64_t;
+  [[nodiscard]] static Mark mark() noexcept;
+  [[nodiscard]] static bool passed(Mark mark) noexcept;
+
   /// Records and bytes that wait for their grace period, over all threads.
   struct Pending {
     std::size_t records = 0;

@@ -7,6 +7,8 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <semaphore>
 #include <thread>
 #include <vector>
 
@@ -166,6 +168,24 @@ TEST_F(EpochTest, ReadersOnThreadsNeverSeeAFreedRecord) {
   EXPECT_EQ(wrong, 0u);
   EXPECT_GT(reads, 0u);
   EXPECT_EQ(freed_, kReplacements + 1);
+}
+
+TEST_F(EpochTest, AMarkHasPassedOnceTheGuardsOfItsTimeAreLeft) {
+  std::optional<Epoch::Guard> before(std::in_place);
+  const Epoch::Mark mark = Epoch::mark();
+  EXPECT_FALSE(Epoch::passed(mark));
+  std::binary_semaphore entered{0};
+  std::binary_semaphore leave{0};
+  std::thread later([&] {
+    const Epoch::Guard guard;
+    entered.release();
+    leave.acquire();
+  });
+  entered.acquire();
+  before.reset();
+  EXPECT_TRUE(Epoch::passed(mark)) << "a guard that came later does not matter";
+  leave.release();
+  later.join();
 }
 
 }  // namespace
