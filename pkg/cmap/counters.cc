@@ -37,13 +37,13 @@ struct Counters::Lease {
   std::size_t stripe = kSharedStripe;
 };
 
-void Counters::add_slowly(Kind kind) noexcept {
+void Counters::add_slowly(Kind kind, std::uint64_t by) noexcept {
   if (thread_stripe == kNoStripe) {
     thread_local Lease lease;
     thread_stripe = lease.stripe;
-    if (thread_stripe != kSharedStripe) return add(kind);
+    if (thread_stripe != kSharedStripe) return add(kind, by);
   }
-  stripes_[kSharedStripe].counts[kind].fetch_add(1, std::memory_order_relaxed);
+  stripes_[kSharedStripe].counts[kind].fetch_add(by, std::memory_order_relaxed);
 }
 
 std::uint64_t Counters::total(Kind kind) const noexcept {
@@ -58,6 +58,9 @@ void Counters::report(MapStats& stats) const noexcept {
   stats.erases = total(kErases);
   stats.scans = total(kScans);
   stats.contended = total(kContended);
+  // An erase may be counted before the put it undoes, while that is still under way.
+  const auto bytes = static_cast<std::int64_t>(total(kRecordBytes));
+  stats.record_bytes = bytes < 0 ? 0 : static_cast<std::size_t>(bytes);
 }
 
 }  // namespace podkeeper::cmap

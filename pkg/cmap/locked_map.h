@@ -2,6 +2,7 @@
 
 #include "pkg/base/epoch.h"
 #include "pkg/base/ref.h"
+#include "pkg/cmap/bulk_find.h"
 #include "pkg/cmap/counters.h"
 #include "pkg/cmap/flat_table.h"
 #include "pkg/cmap/map.h"
@@ -11,6 +12,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -28,27 +30,38 @@ class LockedMap {
     return table_.find(key);
   }
 
+  /// Holds the lock for one group of keys at a time.
+  void find_many(const base::Epoch::Guard&, std::span<const Key> keys,
+                 std::span<const Record*> found) const {
+    counters_.add(Counters::kFinds, keys.size());
+    for_each_group(keys, found, [this](std::span<const Key> some, std::span<const Record*> into) {
+      ReadLock<M> lock(mutex_, counters_);
+      const FlatTable* table = &table_;
+      find_group(some, into, [table](const Key&) -> const FlatTable& { return *table; });
+    });
+  }
+
   bool put(base::Ref<const Record> record) {
     counters_.add(Counters::kPuts);
-    return commit_put(std::move(record), false, nullptr, applier()).before == nullptr;
+    return commit_put(std::move(record), false, nullptr, counters_, applier()).before == nullptr;
   }
 
   bool erase(const Key& key) {
     counters_.add(Counters::kErases);
-    return commit({.key = key}, applier()).outcome == FlatTable::Outcome::kDone;
+    return commit({.key = key}, counters_, applier()).outcome == FlatTable::Outcome::kDone;
   }
 
   bool compare_and_put(const base::Epoch::Guard&, const Record* expected,
                        base::Ref<const Record> record) {
     counters_.add(Counters::kPuts);
-    return commit_put(std::move(record), true, expected, applier()).outcome ==
+    return commit_put(std::move(record), true, expected, counters_, applier()).outcome ==
            FlatTable::Outcome::kDone;
   }
 
   bool compare_and_erase(const base::Epoch::Guard&, const Key& key, const Record* expected) {
     counters_.add(Counters::kErases);
     const auto write = FlatTable::Write{.key = key, .conditional = true, .expected = expected};
-    return commit(write, applier()).outcome == FlatTable::Outcome::kDone;
+    return commit(write, counters_, applier()).outcome == FlatTable::Outcome::kDone;
   }
 
   void for_each(const base::Epoch::Guard&, const std::function<void(const Record&)>& visit) const {

@@ -5,11 +5,20 @@
 #include "pkg/cmap/rw_mutex_map.h"
 #include "pkg/cmap/sharded_map.h"
 
+#include <cstddef>
 #include <source_location>
+#include <span>
+#include <string>
 #include <utility>
 
 namespace podkeeper::cmap {
 namespace {
+
+void check_lengths(std::span<const Key> keys, std::span<const Record*> found) {
+  PK_CHECK(keys.size() == found.size(), "find_many of " + std::to_string(keys.size()) +
+                                            " keys into " + std::to_string(found.size()) +
+                                            " places");
+}
 
 /// Puts a strategy behind the handle's entry points; the strategy's own calls are inlined here.
 template <ConcurrentMap M>
@@ -20,6 +29,15 @@ class Entry final : public detail::AnyMap {
 
   const Record* find(const base::Epoch::Guard& guard, const Key& key) const override {
     return map_.find(guard, key);
+  }
+  void find_many(const base::Epoch::Guard& guard, std::span<const Key> keys,
+                 std::span<const Record*> found) const override {
+    if constexpr (BulkFind<M>) {
+      check_lengths(keys, found);
+      map_.find_many(guard, keys, found);
+    } else {
+      AnyMap::find_many(guard, keys, found);
+    }
   }
   bool put(base::Ref<const Record> record) override { return map_.put(std::move(record)); }
   bool erase(const Key& key) override { return map_.erase(key); }
@@ -57,6 +75,12 @@ const char* to_string(Strategy strategy) noexcept {
 }
 
 const char* to_string(Hash hash) noexcept { return hash == Hash::kXXH3 ? "XXH3" : "FNV1a"; }
+
+void detail::AnyMap::find_many(const base::Epoch::Guard& guard, std::span<const Key> keys,
+                               std::span<const Record*> found) const {
+  check_lengths(keys, found);
+  for (std::size_t i = 0; i < keys.size(); ++i) found[i] = find(guard, keys[i]);
+}
 
 std::unique_ptr<detail::AnyMap> detail::make_map(const MapOptions& options) {
   switch (options.strategy) {

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <utility>
 
 namespace podkeeper::cmap {
@@ -33,12 +34,13 @@ struct MapOptions {
 };
 
 /// What a map tells about itself. Counts are exact for every operation that happened before the
-/// call; bytes are the tables' own, without the records.
+/// call.
 struct MapStats {
   Strategy strategy = Strategy::kSharded;
   std::size_t shards = 1;
   std::size_t entries = 0;
-  std::size_t table_bytes = 0;
+  std::size_t table_bytes = 0;   ///< of the tables, without the records
+  std::size_t record_bytes = 0;  ///< sum of byte_size() over the records held
   std::uint64_t finds = 0, puts = 0, erases = 0, scans = 0;
   std::uint64_t contended = 0;  ///< times a lock was not free at once
 };
@@ -80,12 +82,22 @@ concept ConcurrentMap =
       { constant.stats() } -> std::same_as<MapStats>;
     };
 
+/// A strategy that looks many keys up at once, overlapping their cache misses; see
+/// Map::find_many().
+template <class M>
+concept BulkFind = requires(const M& constant, const base::Epoch::Guard& guard,
+                            std::span<const Key> keys, std::span<const Record*> found) {
+  { constant.find_many(guard, keys, found) };
+};
+
 namespace detail {
 /// The handle's table of entry points: one virtual call, whatever the strategy.
 class AnyMap {
  public:
   virtual ~AnyMap() = default;
   virtual const Record* find(const base::Epoch::Guard& guard, const Key& key) const = 0;
+  virtual void find_many(const base::Epoch::Guard& guard, std::span<const Key> keys,
+                         std::span<const Record*> found) const;
   virtual bool put(base::Ref<const Record> record) = 0;
   virtual bool erase(const Key& key) = 0;
   virtual bool compare_and_put(const base::Epoch::Guard& guard, const Record* expected,
@@ -109,6 +121,13 @@ class Map {
 
   const V* find(const base::Epoch::Guard& guard, const Key& key) const {
     return static_cast<const V*>(impl_->find(guard, key));
+  }
+  /// found[i] = find(keys[i]) for each key, each as of its own moment. `found` must be as long as
+  /// `keys`. Table strategies fetch 16 keys' buckets, then their records, before they compare, so
+  /// that the cache misses overlap: worth it from about four keys on.
+  void find_many(const base::Epoch::Guard& guard, std::span<const Key> keys,
+                 std::span<const Record*> found) const {
+    impl_->find_many(guard, keys, found);
   }
   bool put(base::Ref<const V> record) { return impl_->put(std::move(record)); }
   bool erase(const Key& key) { return impl_->erase(key); }

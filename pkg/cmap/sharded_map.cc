@@ -1,10 +1,12 @@
 #include "pkg/cmap/sharded_map.h"
 
 #include "pkg/base/panic.h"
+#include "pkg/cmap/bulk_find.h"
 #include "pkg/cmap/write.h"
 
 #include <bit>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -49,29 +51,40 @@ auto ShardedMap::applier(Shard& shard) {
   };
 }
 
+void ShardedMap::find_many(const base::Epoch::Guard&, std::span<const Key> keys,
+                           std::span<const Record*> found) const {
+  counters_.add(Counters::kFinds, keys.size());
+  for_each_group(keys, found, [this](std::span<const Key> some, std::span<const Record*> into) {
+    find_group(some, into,
+               [this](const Key& key) -> const FlatTable& { return shard_of(key.hash).table; });
+  });
+}
+
 bool ShardedMap::put(base::Ref<const Record> record) {
   counters_.add(Counters::kPuts);
   auto apply = applier(shard_of(record->hash()));
-  return commit_put(std::move(record), false, nullptr, apply).before == nullptr;
+  return commit_put(std::move(record), false, nullptr, counters_, apply).before == nullptr;
 }
 
 bool ShardedMap::erase(const Key& key) {
   counters_.add(Counters::kErases);
-  return commit({.key = key}, applier(shard_of(key.hash))).outcome == FlatTable::Outcome::kDone;
+  return commit({.key = key}, counters_, applier(shard_of(key.hash))).outcome ==
+         FlatTable::Outcome::kDone;
 }
 
 bool ShardedMap::compare_and_put(const base::Epoch::Guard&, const Record* expected,
                                  base::Ref<const Record> record) {
   counters_.add(Counters::kPuts);
   auto apply = applier(shard_of(record->hash()));
-  return commit_put(std::move(record), true, expected, apply).outcome == FlatTable::Outcome::kDone;
+  return commit_put(std::move(record), true, expected, counters_, apply).outcome ==
+         FlatTable::Outcome::kDone;
 }
 
 bool ShardedMap::compare_and_erase(const base::Epoch::Guard&, const Key& key,
                                    const Record* expected) {
   counters_.add(Counters::kErases);
   const auto write = FlatTable::Write{.key = key, .conditional = true, .expected = expected};
-  return commit(write, applier(shard_of(key.hash))).outcome == FlatTable::Outcome::kDone;
+  return commit(write, counters_, applier(shard_of(key.hash))).outcome == FlatTable::Outcome::kDone;
 }
 
 void ShardedMap::for_each(const base::Epoch::Guard&,

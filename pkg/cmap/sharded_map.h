@@ -32,6 +32,8 @@ class ShardedMap {
     counters_.add(Counters::kFinds);
     return shard_of(key.hash).table.find(key);
   }
+  void find_many(const base::Epoch::Guard& guard, std::span<const Key> keys,
+                 std::span<const Record*> found) const;
   bool put(base::Ref<const Record> record);
   bool erase(const Key& key);
   bool compare_and_put(const base::Epoch::Guard& guard, const Record* expected,

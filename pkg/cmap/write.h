@@ -2,8 +2,10 @@
 
 #include "pkg/base/epoch.h"
 #include "pkg/base/ref.h"
+#include "pkg/cmap/counters.h"
 #include "pkg/cmap/flat_table.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -13,9 +15,12 @@
 namespace podkeeper::cmap {
 
 /// Carries a change out: `apply(write, spare)` calls FlatTable::apply under its lock; storage is
-/// made before the lock and what was replaced is retired after it. Only the strategies call this.
+/// made before the lock and what was replaced is retired after it. Counts the bytes that come and
+/// go. Only the strategies call this.
 template <class Apply>
-FlatTable::Answer commit(const FlatTable::Write& write, Apply&& apply) {
+FlatTable::Answer commit(const FlatTable::Write& write, Counters& counters, Apply&& apply) {
+  // Asked for now: once it is in the table, another thread may replace and free it.
+  std::size_t bytes = write.record == nullptr ? 0 : write.record->byte_size();
   FlatTable::Storage spare;
   for (;;) {
     const FlatTable::Answer answer = apply(write, spare);
@@ -25,10 +30,13 @@ FlatTable::Answer commit(const FlatTable::Write& write, Apply&& apply) {
       continue;
     }
     std::move(spare).retire();
+    if (answer.outcome == FlatTable::Outcome::kRefused) return answer;
     if (answer.before != nullptr) {
-      const std::size_t bytes = answer.before->byte_size();
-      base::Epoch::retire(base::Ref<const Record>::adopt(answer.before), bytes);
+      const std::size_t gone = answer.before->byte_size();
+      base::Epoch::retire(base::Ref<const Record>::adopt(answer.before), gone);
+      bytes -= gone;
     }
+    if (bytes != 0) counters.add(Counters::kRecordBytes, bytes);
     return answer;
   }
 }
@@ -36,12 +44,12 @@ FlatTable::Answer commit(const FlatTable::Write& write, Apply&& apply) {
 /// commit() for a put: the table takes over the count that `record` holds when the change is done.
 template <class Apply>
 FlatTable::Answer commit_put(base::Ref<const Record> record, bool conditional,
-                             const Record* expected, Apply&& apply) {
+                             const Record* expected, Counters& counters, Apply&& apply) {
   const auto write = FlatTable::Write{.key = record->key(),
                                       .record = record.get(),
                                       .conditional = conditional,
                                       .expected = expected};
-  const FlatTable::Answer answer = commit(write, std::forward<Apply>(apply));
+  const FlatTable::Answer answer = commit(write, counters, std::forward<Apply>(apply));
   if (answer.outcome == FlatTable::Outcome::kDone) (void)record.release();
   return answer;
 }

@@ -31,12 +31,15 @@ class FlatTableTest : public ::testing::Test {
   }
 
   bool put(base::Ref<const Record> record) {
-    return commit_put(std::move(record), false, nullptr, applier()).before == nullptr;
+    return commit_put(std::move(record), false, nullptr, counters_, applier()).before == nullptr;
   }
-  bool erase(const Key& key) { return commit({.key = key}, applier()).outcome == Outcome::kDone; }
+  bool erase(const Key& key) {
+    return commit({.key = key}, counters_, applier()).outcome == Outcome::kDone;
+  }
   [[nodiscard]] std::size_t buckets() const { return table_.bytes() / sizeof(FlatTable::Bucket); }
 
   FlatTable table_;
+  Counters counters_;
   std::size_t rebuilt_same_ = 0;  ///< how often the table asked for storage of the size it has
 };
 

@@ -234,6 +234,70 @@ TEST_P(MapContract, TellsTheReclaimerHowManyBytesWait) {
   EXPECT_EQ(Epoch::pending().bytes, before + text("default/web", 1)->byte_size());
 }
 
+/// The bytes of all records that a walk shows.
+std::size_t bytes_walked(const Map<Text>& map) {
+  std::size_t bytes = 0;
+  map.for_each(Epoch::Guard(), [&](const Text& record) { bytes += record.byte_size(); });
+  return bytes;
+}
+
+TEST_P(MapContract, KnowsTheBytesOfItsRecordsExactly) {
+  runtime::SeededRandom random(2);
+  for (std::uint64_t step = 1; step <= 20'000; ++step) {
+    // The same key's records differ in size by more than their text.
+    const std::string key = "ns/" + std::to_string(random.below(500));
+    const Epoch::Guard guard;
+    const Text* held = map_.find(guard, make_key(key));
+    switch (random.below(5)) {
+      case 0:
+        map_.put(text(key, step));
+        break;
+      case 1:
+        map_.erase(make_key(key));
+        break;
+      case 2:
+        map_.compare_and_put(guard, held, text(key, step));
+        break;
+      case 3:
+        map_.compare_and_put(guard, nullptr, text(key, step));  // mostly refused
+        break;
+      default:
+        map_.compare_and_erase(guard, make_key(key), held);
+    }
+    if (step % 1'000 == 0) {
+      ASSERT_EQ(map_.stats().record_bytes, bytes_walked(map_)) << "after " << step << " operations";
+    }
+  }
+  map_.for_each(Epoch::Guard(), [&](const Text& record) { map_.erase(record.key()); });
+  EXPECT_EQ(map_.stats().record_bytes, 0u);
+}
+
+TEST_P(MapContract, FindsManyKeysAsItFindsEach) {
+  for (int i = 0; i < 3'000; i += 2) map_.put(text("ns/" + std::to_string(i), 1));
+  for (const std::size_t count : {0u, 1u, 15u, 16u, 17u, 3'000u}) {
+    std::vector<std::string> texts;
+    std::vector<Key> keys;
+    for (std::size_t i = 0; i < count; ++i) texts.push_back("ns/" + std::to_string(i));
+    for (const std::string& each : texts) keys.push_back(make_key(each));
+    const Text untouched("", 0, 0);
+    std::vector<const Record*> found(count, &untouched);
+    const std::uint64_t before = map_.stats().finds;
+    const Epoch::Guard guard;
+    map_.find_many(guard, keys, found);
+    EXPECT_EQ(map_.stats().finds, before + count);
+    for (std::size_t i = 0; i < count; ++i) {
+      ASSERT_EQ(found[i], map_.find(guard, keys[i])) << keys[i].text;
+      ASSERT_EQ(found[i] != nullptr, i % 2 == 0) << keys[i].text;
+    }
+  }
+}
+
+TEST_P(MapContract, RefusesToFindManyIntoTooFewPlaces) {
+  const std::vector<Key> keys(3, make_key("default/web"));
+  std::vector<const Record*> found(2);
+  EXPECT_THROW(map_.find_many(Epoch::Guard(), keys, found), base::Panic);
+}
+
 TEST_P(MapContract, CountsWhatIsAskedOfIt) {
   const Epoch::Guard guard;
   map_.put(text("a", 1));

@@ -23,7 +23,9 @@ class Text final : public Record {
   ~Text() override { --alive; }
 
   [[nodiscard]] std::uint64_t value() const noexcept { return value_; }
-  [[nodiscard]] std::size_t byte_size() const noexcept override { return sizeof(Text); }
+  [[nodiscard]] std::size_t byte_size() const noexcept override {
+    return sizeof(Text) + text_.size();
+  }
 
   inline static std::atomic<int> alive{0};
 
