@@ -106,9 +106,21 @@ void App::add_health_checks() {
   });
 }
 
+std::vector<state::Partitions*> App::maps() {
+  auto maps = mirrors_->maps();
+  maps.push_back(&pod_states_.map().partitions());
+  return maps;
+}
+
 void App::collect_metrics() {
+  const auto all = maps();
+  map_metrics_ = std::make_unique<MapMetrics>(
+      metrics_, std::vector<const state::Partitions*>(all.begin(), all.end()));
   scrapes_.push_back(metrics_.on_scrape([this] {
     mirrors_->refresh_metrics();
+    map_metrics_->refresh();
+    metrics_.gauge(telemetry::kMapReclaimPending)
+        .Set(static_cast<double>(base::Epoch::pending().bytes));
     for (const base::Handler kind : base::kHandlers) {
       metrics_.gauge(telemetry::kTasks, {base::to_string(kind)})
           .Set(static_cast<double>(tasks_.count(kind)));

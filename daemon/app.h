@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/map_metrics.h"
 #include "daemon/mirrors.h"
 
 namespace podkeeper::daemon {
@@ -44,6 +45,7 @@ class App {
                             const http::ServerLimits& limits);
   [[nodiscard]] http::Router api_routes();
   void add_health_checks();
+  [[nodiscard]] std::vector<state::Partitions*> maps();
   void collect_metrics();
 
   base::World& world_;
@@ -62,6 +64,7 @@ class App {
   std::unique_ptr<kubeapi::ReadApi> read_api_;
   std::shared_ptr<api::HealthChecks> health_ = std::make_shared<api::HealthChecks>();
   std::vector<std::unique_ptr<http::Server>> servers_;
+  std::unique_ptr<MapMetrics> map_metrics_;
   std::vector<std::shared_ptr<void>> scrapes_;
   std::atomic<bool> shutting_down_{false};
 };

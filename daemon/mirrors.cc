@@ -86,6 +86,12 @@ state::Reader Mirrors::reader(const kube::Resource& resource) const {
   throw base::Panic(base::PanicKind::kInvariant, "no mirror of " + resource.plural_group());
 }
 
+std::vector<state::Partitions*> Mirrors::maps() const {
+  std::vector<state::Partitions*> maps;
+  for (const auto& mirror : mirrors_) maps.push_back(&mirror->store.partitions());
+  return maps;
+}
+
 Result<void> Mirrors::check_synced() const {
   for (const auto& mirror : mirrors_) {
     if (mirror->reflector->synced()) continue;
@@ -111,11 +117,9 @@ Result<void> Mirrors::check_fresh(base::Duration limit) const {
 
 void Mirrors::refresh_metrics() {
   for (const auto& mirror : mirrors_) refresh(*mirror);
-  metrics_.gauge(telemetry::kMapReclaimPending)
-      .Set(static_cast<double>(base::Epoch::pending().bytes));
 }
 
-void Mirrors::refresh(Mirror& mirror) {
+void Mirrors::refresh(const Mirror& mirror) {
   const state::Reader reader(mirror.store);
   const std::string name = reader.resource().plural_group();
   const auto freshness = reader.freshness();
@@ -127,21 +131,6 @@ void Mirrors::refresh(Mirror& mirror) {
   gauge(telemetry::kStoreBytes, stats.bytes);
   gauge(telemetry::kStoreRevision, freshness.revision.value % kRevisionDigits);
   gauge(telemetry::kStoreStaleness, std::chrono::duration<double>(freshness.age).count());
-  gauge(telemetry::kMapEntries, stats.map.entries);
-  gauge(telemetry::kMapBytes, stats.map.table_bytes);
-  gauge(telemetry::kMapShards, stats.map.shards);
-  metrics_.gauge(telemetry::kMapInfo, {name, cmap::to_string(stats.map.strategy), "XXH3"}).Set(1);
-  const auto count = [&](const char* op, std::uint64_t now, std::uint64_t before) {
-    metrics_.counter(telemetry::kMapOperations, {name, op})
-        .Increment(static_cast<double>(now - before));
-  };
-  count("find", stats.map.finds, mirror.reported.map.finds);
-  count("put", stats.map.puts, mirror.reported.map.puts);
-  count("erase", stats.map.erases, mirror.reported.map.erases);
-  count("scan", stats.map.scans, mirror.reported.map.scans);
-  metrics_.counter(telemetry::kMapContended, {name})
-      .Increment(static_cast<double>(stats.map.contended - mirror.reported.map.contended));
-  mirror.reported = stats;
 }
 
 }  // namespace podkeeper::daemon

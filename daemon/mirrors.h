@@ -31,10 +31,13 @@ class Mirrors {
   /// The reader of a configured resource; PK_CHECKs that it is one.
   [[nodiscard]] state::Reader reader(const kube::Resource& resource) const;
 
+  /// The mirrors' maps, for those who arrange partitions.
+  [[nodiscard]] std::vector<state::Partitions*> maps() const;
+
   /// Health checks. Thread-safe.
   [[nodiscard]] base::Result<void> check_synced() const;
   [[nodiscard]] base::Result<void> check_fresh(base::Duration limit) const;
-  /// Sets podkeeper_store_* and podkeeper_map_*; called before a scrape.
+  /// Sets podkeeper_store_*; called before a scrape.
   void refresh_metrics();
 
  private:
@@ -43,10 +46,9 @@ class Mirrors {
         : store(clock, std::move(options)) {}
     state::Store store;
     std::unique_ptr<kube::Reflector> reflector;
-    state::StoreStats reported;  ///< counters as of the last scrape
   };
   Mirrors(base::World& world, telemetry::Metrics& metrics, const base::Endpoint& apiserver);
-  void refresh(Mirror& mirror);
+  void refresh(const Mirror& mirror);
 
   telemetry::Metrics& metrics_;
   http::Client client_;

@@ -38,6 +38,7 @@ struct MapOptions {
 struct MapStats {
   Strategy strategy = Strategy::kSharded;
   std::size_t shards = 1;
+  Hash hash = Hash::kXXH3;
   std::size_t entries = 0;
   std::size_t table_bytes = 0;   ///< of the tables, without the records
   std::size_t record_bytes = 0;  ///< sum of byte_size() over the records held

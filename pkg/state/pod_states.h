@@ -70,6 +70,7 @@ class PodStateRecord final : public cmap::Record {
   /// PK_CHECKs that the state is one of a pod.
   explicit PodStateRecord(PodState state);
   [[nodiscard]] const PodState& state() const noexcept { return state_; }
+  [[nodiscard]] Placement placement() const noexcept { return state_.pod->placement(); }
 
  private:
   PodState state_;
@@ -106,20 +107,20 @@ struct PodStateList {
   std::optional<PodPosition> next;  ///< where the next page starts after; none at the end
 };
 
-/// The PodState map: one concurrent map that workers and the sweeper write at the same time, each
+/// The PodState map: one partitioned map that workers and the sweeper write at the same time, each
 /// by compare-and-put or compare-and-erase, and that anybody reads. Any thread may call anything. A
 /// list shows each pod that was there throughout exactly once; it is not a snapshot at one
 /// revision, every item carries its own.
 class PodStates {
  public:
-  using Map = cmap::Map<PodStateRecord>;
-  explicit PodStates(const cmap::MapOptions& options = {}) : map_(options) {}
+  using Map = PartitionedMap<PodStateRecord>;
+  explicit PodStates(const cmap::MapOptions& options = {})
+      : map_("podstates.state.podkeeper.dev", "pods", options) {}
 
   /// Null when there is none. O(1).
   [[nodiscard]] PodStateRef get(access::AuthorizedRead allowed, const kube::ObjectKey& key) const;
   /// O(pods), plus O(page log page) for the order.
   [[nodiscard]] PodStateList list(access::AuthorizedRead allowed, const PodStateQuery& query) const;
-  [[nodiscard]] cmap::MapStats stats() const { return map_.stats(); }
 
   /// The writers' door.
   [[nodiscard]] Map& map() noexcept { return map_; }

@@ -2,6 +2,7 @@
 
 #include "pkg/cmap/record.h"
 #include "pkg/kube/object.h"
+#include "pkg/state/partitioned_map.h"
 
 #include <cstddef>
 #include <memory>
@@ -20,6 +21,9 @@ class Record final : public cmap::Record {
     if (const kube::PodFields* pod = object_->pod()) node_ = pod->node_name;
   }
   [[nodiscard]] const kube::Object& object() const noexcept { return *object_; }
+  [[nodiscard]] Placement placement() const noexcept {
+    return {object_->namespace_(), object_->labels};
+  }
   /// The node a pod is bound to; empty for an unscheduled pod and for what is no pod.
   [[nodiscard]] std::string_view node() const noexcept { return node_; }
   /// Approximate heap bytes, the object's included.

@@ -227,6 +227,8 @@ void Store::progress(kube::Revision revision) {
   s.wakeups.notify_all();
 }
 
+Partitions& Store::partitions() noexcept { return state_->map.partitions(); }
+
 StoreStats Store::stats() const {
   const State& s = *state_;
   const base::Epoch::Guard guard;
@@ -238,7 +240,6 @@ StoreStats Store::stats() const {
   stats.log_floor = s.log.floor();
   stats.log_events = s.log.size();
   stats.index_bytes = root.keys().bytes() + root.nodes().bytes();
-  stats.map = s.map.stats();
   stats.stale_events = s.stale.load(kRelaxed);
   stats.unknown_deletions = s.unknown_deletions.load(kRelaxed);
   stats.disorders = s.disorders.load(kRelaxed);

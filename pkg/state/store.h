@@ -100,7 +100,6 @@ struct StoreStats {
   kube::Revision log_floor;
   std::size_t log_events = 0;
   std::size_t index_bytes = 0;  ///< of the ordered indexes, without the records
-  cmap::MapStats map;
   // What upstream should not have sent; each was answered so that no object's revision goes back.
   std::uint64_t stale_events = 0;       ///< older than what is held, or again what is held: ignored
   std::uint64_t unknown_deletions = 0;  ///< of objects not held: ignored
@@ -144,6 +143,9 @@ class Store final : public kube::MirrorSink {
   void apply(kube::EventType type, std::unique_ptr<kube::Object> object) override;
   /// Below the store's revision it is no evidence, and ignored.
   void progress(kube::Revision revision) override;
+
+  /// How the map is spread over partitions, and the door to change that.
+  [[nodiscard]] Partitions& partitions() noexcept;
 
   [[nodiscard]] StoreStats stats() const;
 

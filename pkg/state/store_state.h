@@ -50,13 +50,13 @@ struct Store::State {
       : clock(clock_),
         options(std::move(options_)),
         plural_group(options.resource.plural_group()),
-        map(options.map),
+        map(plural_group, plural_group, options.map),
         log(options.log) {}
 
   base::Clock& clock;
   const StoreOptions options;
   const std::string plural_group;
-  cmap::Map<Record> map;
+  PartitionedMap<Record> map;
   EventLog log;
   runtime::WakeupList wakeups;
   std::atomic<const Root*> root{nullptr};

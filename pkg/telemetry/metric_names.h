@@ -260,7 +260,8 @@ inline const MetricDesc kStoreStaleness{
     "Time since the last evidence that the mirror's revision was upstream's.",
     {"resource"}};
 
-// Concurrent maps. partition: "<plural>.<group>"; op: find, put, erase, scan.
+// Concurrent maps. partition: "<plural>.<group>", or "<plural>.<group>~<policy>"; op: find, put,
+// erase, scan.
 inline const MetricDesc kMapInfo{MetricType::kGauge,
                                  "podkeeper_map_info",
                                  "Always 1; how the partition synchronizes stands in the labels.",

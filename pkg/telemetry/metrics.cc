@@ -128,6 +128,22 @@ struct Metrics::State {
     }
     return bounded.family->Add(labels, args...);
   }
+
+  template <class T>
+  void remove(std::map<const MetricDesc*, BoundedFamily<T>>& families, const MetricDesc& desc,
+              std::span<const std::string_view> values) PK_REQUIRES(mutex) {
+    const auto found = families.find(&desc);
+    if (found == families.end()) return;
+    BoundedFamily<T>& bounded = found->second;
+    const auto labels = labels_of(desc, values);
+    if (bounded.children.erase(labels) == 0) return;
+    // Add() of the same labels gives the child that is there; only its pointer takes it away.
+    if constexpr (std::is_same_v<T, Histogram>) {
+      bounded.family->Remove(&bounded.family->Add(labels, desc.buckets));
+    } else {
+      bounded.family->Remove(&bounded.family->Add(labels));
+    }
+  }
 };
 
 Metrics::Metrics() : state_(std::make_unique<State>()) {}
@@ -150,6 +166,14 @@ Histogram& Metrics::histogram(const MetricDesc& desc,
   check_use(desc, MetricType::kHistogram, values.size());
   base::Lock lock(state_->mutex);
   return state_->child(state_->histograms, prometheus::BuildHistogram, desc, values, desc.buckets);
+}
+
+void Metrics::remove(const MetricDesc& desc, std::initializer_list<std::string_view> values) {
+  check_use(desc, desc.type, values.size());
+  base::Lock lock(state_->mutex);
+  state_->remove(state_->counters, desc, values);
+  state_->remove(state_->gauges, desc, values);
+  state_->remove(state_->histograms, desc, values);
 }
 
 std::shared_ptr<void> Metrics::on_scrape(std::function<void()> refresh) {

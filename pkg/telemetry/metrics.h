@@ -51,6 +51,10 @@ class Metrics {
   Gauge& gauge(const MetricDesc& desc, std::initializer_list<std::string_view> values = {});
   Histogram& histogram(const MetricDesc& desc, std::initializer_list<std::string_view> values = {});
 
+  /// Takes the child with these label values away, where there is one: what it told of is gone. The
+  /// reference that counter(), gauge() or histogram() gave is dead after this.
+  void remove(const MetricDesc& desc, std::initializer_list<std::string_view> values);
+
   /// Runs before every scrape, in the order of registration, to set gauges that are read rather
   /// than kept; it must not block. Dropping the last copy of the handle removes it: once that
   /// returns, `refresh` does not run and never will again. Not from inside a refresh, and not after

@@ -65,10 +65,10 @@ TEST(PodStateController, SaysNothingBeforeBothMirrorsAreSynced) {
   bench.start();
   bench.pods.replace(batch(Pod{.name = "a"}, Pod{.name = "b", .uid = "b"}), {10});
   bench.run();
-  EXPECT_EQ(bench.states.stats().entries, 0u);
+  EXPECT_EQ(bench.states.map().size(), 0u);
   bench.nodes.replace(batch(Node{}), {10});
   bench.run();
-  EXPECT_EQ(bench.states.stats().entries, 2u);
+  EXPECT_EQ(bench.states.map().size(), 2u);
   EXPECT_FALSE(bench.state("a")->state().node_lost);
   EXPECT_EQ(bench.controller.differences(), std::vector<std::string>{});
 }
@@ -88,7 +88,7 @@ TEST(PodStateController, FollowsChangesAndDeletions) {
   EXPECT_FALSE(bench.state("b"));
   bench.pods.replace({}, {20});
   bench.run();
-  EXPECT_EQ(bench.states.stats().entries, 0u) << "a resync's deletions count too";
+  EXPECT_EQ(bench.states.map().size(), 0u) << "a resync's deletions count too";
 }
 
 TEST(PodStateController, LooksAtEverythingWhenItsFeedFellOutOfTheLog) {
@@ -104,7 +104,7 @@ TEST(PodStateController, LooksAtEverythingWhenItsFeedFellOutOfTheLog) {
     bench.pods.apply(EventType::kAdded, object(Pod{.name = name, .revision = r, .uid = name}));
   }
   bench.run();
-  EXPECT_EQ(bench.states.stats().entries, 48u);
+  EXPECT_EQ(bench.states.map().size(), 48u);
   EXPECT_FALSE(bench.state("gone")) << "its deletion was no longer in the log";
   EXPECT_EQ(bench.controller.differences(), std::vector<std::string>{});
 }
@@ -202,7 +202,7 @@ TEST_P(PodStateSeeds, EndUpEqualToWhatTheMirrorSays) {
   bench.run(2s);
   EXPECT_EQ(bench.controller.backlog(), 0u);
   EXPECT_EQ(bench.controller.differences(), std::vector<std::string>{});
-  EXPECT_GT(bench.states.stats().puts, 500u);
+  EXPECT_GT(bench.states.map().partitions().stats().back().map.puts, 500u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, PodStateSeeds, ::testing::Values(1, 2, 3, 4));

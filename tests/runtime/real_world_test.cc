@@ -26,8 +26,8 @@ namespace {
 std::atomic<int> failing_accepts{0};
 }
 
-/// In the place of the C library's: the next `failing_accepts` calls find no free descriptor. A real
-/// shortage would starve whatever else wants one, the sanitizers' own checks first.
+/// In the place of the C library's: the next `failing_accepts` calls find no free descriptor. A
+/// real shortage would starve whatever else wants one, the sanitizers' own checks first.
 extern "C" int accept(int listener, sockaddr* address, socklen_t* length) {
   if (failing_accepts > 0) {
     --failing_accepts;

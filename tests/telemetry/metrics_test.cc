@@ -94,6 +94,18 @@ TEST(Metrics, BoundsTheChildrenOfAFamily) {
   EXPECT_NE(&first_beyond, &metrics.gauge(kStoreObjects, {"7"}));
 }
 
+TEST(Metrics, TakesAwayAChildAndCountsAnewWhenItComesBack) {
+  Metrics metrics;
+  metrics.gauge(kMapEntries, {"pods"}).Set(3);
+  metrics.gauge(kMapEntries, {"pods~batch"}).Set(2);
+  metrics.remove(kMapEntries, {"pods~batch"});
+  metrics.remove(kMapEntries, {"never was"});
+  EXPECT_THAT(metrics.render(), HasSubstr("podkeeper_map_entries{partition=\"pods\"} 3"));
+  EXPECT_THAT(metrics.render(), testing::Not(HasSubstr("batch")));
+  metrics.gauge(kMapEntries, {"pods~batch"}).Increment();
+  EXPECT_THAT(metrics.render(), HasSubstr("podkeeper_map_entries{partition=\"pods~batch\"} 1"));
+}
+
 TEST(Metrics, EscapesLabelValues) {
   Metrics metrics;
   metrics.gauge(kStoreObjects, {"a\"b\\c\nd"}).Set(1);
