@@ -141,10 +141,12 @@ http::Router App::api_routes() {
   for (const char* root : {"/api", "/apis", "/version"}) {
     router.prefix(root, read_api_->handler(), read_api_->error_renderer());
   }
+  const auto all = maps();
   api::add_state_routes(router, api::StateSources{.authorizer = authorizer_,
                                                   .pods = mirrors_->reader(kube::pods()),
                                                   .nodes = mirrors_->reader(kube::nodes()),
                                                   .pod_states = pod_states_,
+                                                  .maps = {all.begin(), all.end()},
                                                   .clock = world_.clock()});
   api::add_health_routes(router, health_, world_.clock());
   api::add_metrics_route(router, metrics_);

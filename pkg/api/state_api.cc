@@ -1,5 +1,6 @@
 #include "pkg/api/state_api.h"
 
+#include "pkg/api/map_records.h"
 #include "pkg/api/state_query.h"
 #include "pkg/api/state_records.h"
 #include "pkg/state/summary.h"
@@ -68,12 +69,13 @@ class StateApi {
       if (path[2] == "pods" && path.size() == 5) return get_pod(path[3], path[4]);
       if (path[2] == "nodes" && path.size() == 3) return list_nodes(target);
       if (path[2] == "nodes" && path.size() == 4) return get_node(path[3]);
+      if (path[2] == "maps" && path.size() == 3) return maps();
     }
     return Error{
         ErrorCode::kNotFound,
         "path \"" + target.path +
-            "\" is not served; there are /state/v1/summary, /state/v1/pods[/NAMESPACE/NAME] and "
-            "/state/v1/nodes[/NAME]"};
+            "\" is not served; there are /state/v1/summary, /state/v1/pods[/NAMESPACE/NAME], "
+            "/state/v1/nodes[/NAME] and /state/v1/maps"};
   }
 
   /// Leave to read a resource that has been listed at least once.
@@ -146,6 +148,18 @@ class StateApi {
     if (!node) return Error{ErrorCode::kNotFound, "node \"" + name + "\" is not known"};
     return success(node_state_json(*node, freshness), freshness, http::Verb::kGet, "nodes",
                    http::Scope::kResource);
+  }
+
+  /// About podkeeper itself, not about the cluster: no revision, no age.
+  Result<Response> maps() {
+    auto allowed = s_.authorizer.read("", {.plural_group = "pods", .namespace_ = ""});
+    if (!allowed) return allowed.error();
+    auto response = Response::json(200, map_list_json(s_.maps) + "\n");
+    response.headers.add("Cache-Control", "no-cache, private");
+    response.verb = http::Verb::kGet;
+    response.resource = "maps";
+    response.scope = http::Scope::kCluster;
+    return response;
   }
 
   const StateSources s_;

@@ -6,6 +6,8 @@
 #include "pkg/state/pod_states.h"
 #include "pkg/state/store.h"
 
+#include <vector>
+
 namespace podkeeper::api {
 
 /// What /state answers from. All of it outlives the routes.
@@ -14,11 +16,13 @@ struct StateSources {
   state::Reader pods;
   state::Reader nodes;
   const state::PodStates& pod_states;
+  std::vector<const state::Partitions*> maps;
   base::Clock& clock;
 };
 
-/// Serves /state/v1/summary, /state/v1/pods[/NAMESPACE/NAME] and /state/v1/nodes[/NAME]: compact
-/// records, with `namespace node phase labelSelector fieldSelector limit continue sort`. Errors are
+/// Serves /state/v1/summary, /state/v1/pods[/NAMESPACE/NAME], /state/v1/nodes[/NAME] and
+/// /state/v1/maps: compact records, with `namespace node phase labelSelector fieldSelector limit
+/// continue sort`. Errors are
 /// {"error":{"code","message","retryable","details"}}.
 void add_state_routes(http::Router& router, const StateSources& sources);
 

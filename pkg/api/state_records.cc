@@ -9,8 +9,6 @@ namespace {
 
 using state::Freshness;
 
-constexpr std::string_view kApiVersion = "state.podkeeper.dev/v1";
-
 std::int64_t milliseconds(base::Duration duration) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
 }
@@ -21,7 +19,7 @@ void time(JsonObject& object, std::string_view key, kube::UnixSeconds seconds) {
 }
 
 void head(JsonObject& object, std::string_view kind, const Freshness& freshness) {
-  object.text("apiVersion", kApiVersion);
+  object.text("apiVersion", kStateApiVersion);
   object.text("kind", kind);
   object.text("revision", kube::to_string(freshness.revision));
   object.number("ageMs", milliseconds(freshness.age));

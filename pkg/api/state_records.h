@@ -6,8 +6,11 @@
 #include "pkg/state/summary.h"
 
 #include <string>
+#include <string_view>
 
 namespace podkeeper::api {
+
+inline constexpr std::string_view kStateApiVersion = "state.podkeeper.dev/v1";
 
 /// The JSON of /state, as text. Each is one object without a newline.
 std::string pod_state_json(const state::PodState& state, const state::Freshness& freshness);
