@@ -39,7 +39,7 @@ FlatTable::Storage::Storage(std::size_t buckets) {
 
 FlatTable::Storage::~Storage() {
   if (word_ == 0) return;
-  ::operator delete(view_of(word_).buckets, std::align_val_t{alignof(Bucket)});
+  ::operator delete(view_of(word_).first, std::align_val_t{alignof(Bucket)});
 }
 
 std::size_t FlatTable::Storage::buckets() const noexcept {
@@ -51,22 +51,22 @@ void FlatTable::Storage::retire() && {
   const std::size_t bytes = buckets() * sizeof(Bucket);
   const View view = view_of(release());
   base::Epoch::retire(
-      view.buckets,
+      view.first,
       [](const void* memory) {
         ::operator delete(const_cast<void*>(memory), std::align_val_t{alignof(Bucket)});
       },
       bytes);
 }
 
-FlatTable::FlatTable() : root_(Storage(1).release()) {}
+FlatTable::FlatTable(Hash hash) : root_(Storage(1).release()), placement_(hash) {}
 
 FlatTable::~FlatTable() {
   Storage storage;
   storage.word_ = root_.load(std::memory_order_acquire);
   const View all = view_of(storage.word_);
   for (std::size_t i = 0; i <= all.mask(); ++i) {
-    for (const auto& slot : all.buckets[i].slots) {
-      const Record* record = slot.load(std::memory_order_acquire);
+    for (const auto& slot : all.first[i].slots) {
+      const Record* record = Bucket::record_of(slot.load(std::memory_order_acquire));
       if (record == nullptr) continue;
       const std::size_t bytes = record->byte_size();
       base::Epoch::retire(base::Ref<const Record>::adopt(record), bytes);
@@ -76,23 +76,6 @@ FlatTable::~FlatTable() {
 }
 
 std::size_t FlatTable::bytes() const noexcept { return (view().mask() + 1) * sizeof(Bucket); }
-
-FlatTable::Place FlatTable::locate(const Key& key) const noexcept {
-  const View table = view();
-  const std::size_t mask = table.mask();
-  const std::size_t home = table.home(key.hash << skip_bits_);
-  for (std::size_t probe = 0; probe <= mask; ++probe) {
-    Bucket& bucket = table.buckets[(home + probe) & mask];
-    const std::uint64_t meta = bucket.meta.load(std::memory_order_relaxed);
-    for (std::uint64_t m = matches(meta, key.hash); m != 0; m &= m - 1) {
-      const auto slot = static_cast<std::size_t>(std::countr_zero(m)) / 8;
-      const Record* record = bucket.slots[slot].load(std::memory_order_relaxed);
-      if (record != nullptr && is(*record, key)) return {&bucket, slot, probe != 0};
-    }
-    if ((meta & overflow_bit(key.hash)) == 0) break;
-  }
-  return {};
-}
 
 std::size_t FlatTable::buckets_for(const Write& write, bool present) const noexcept {
   const std::size_t buckets = view().mask() + 1;
@@ -109,10 +92,14 @@ std::size_t FlatTable::buckets_for(const Write& write, bool present) const noexc
 }
 
 FlatTable::Answer FlatTable::apply(const Write& write, Storage& spare) noexcept {
-  Place at = locate(write.key);
+  const std::uint64_t hash = placement_(write.key);
+  const auto locate = [&](View table) {
+    return table.locate(home_of(table, hash), hash, write.key);
+  };
+  Buckets::Place at = locate(view());
   const bool present = at.bucket != nullptr;
   const Record* before =
-      present ? at.bucket->slots[at.slot].load(std::memory_order_relaxed) : nullptr;
+      present ? Bucket::record_of(at.word().load(std::memory_order_relaxed)) : nullptr;
   if (write.conditional && before != write.expected) return {.outcome = Outcome::kRefused};
   if (write.record == nullptr && !present) return {.outcome = Outcome::kRefused};
 
@@ -121,45 +108,28 @@ FlatTable::Answer FlatTable::apply(const Write& write, Storage& spare) noexcept 
       return {.outcome = Outcome::kNeedsStorage, .buckets = buckets};
     }
     move_to(spare);
-    if (present) at = locate(write.key);
+    if (present) at = locate(view());
   }
 
   if (write.record == nullptr) {
     clear(at);
   } else if (present) {
-    at.bucket->slots[at.slot].store(write.record, std::memory_order_release);
+    at.word().store(Bucket::slot_of(write.record), std::memory_order_release);
   } else {
-    place(view(), write.key.hash << skip_bits_, write.record);
+    place(view(), write.record);
     entries_.store(size() + 1, std::memory_order_relaxed);
   }
   return {.outcome = Outcome::kDone, .before = before};
 }
 
-void FlatTable::place(View view, std::uint64_t shifted, const Record* record) noexcept {
-  const std::size_t mask = view.mask();
-  const std::uint64_t hash = record->hash();
-  for (std::size_t index = view.home(shifted);; index = (index + 1) & mask) {
-    Bucket& bucket = view.buckets[index];
-    const std::uint64_t meta = bucket.meta.load(std::memory_order_relaxed);
-    const std::uint64_t free = ~meta & kPresent;
-    if (free != 0) {
-      // The record before its tag: who sees the tag sees the record.
-      const auto byte = static_cast<unsigned>(std::countr_zero(free)) / 8;
-      bucket.slots[byte].store(record, std::memory_order_release);
-      bucket.meta.store(meta | (tag(hash) << (8 * byte)), std::memory_order_release);
-      return;
-    }
-    bucket.meta.store(meta | overflow_bit(hash), std::memory_order_release);
-  }
+void FlatTable::place(View view, const Record* record) const noexcept {
+  const std::uint64_t hash = placement_(record->key());
+  view.Buckets::place(home_of(view, hash), hash, record);
 }
 
-void FlatTable::clear(const Place& place) noexcept {
-  // A reader that saw the tag before finds the record or nothing: the key was there, or was already
-  // gone.
-  const std::uint64_t meta = place.bucket->meta.load(std::memory_order_relaxed);
-  place.bucket->meta.store(meta & ~(std::uint64_t{0xff} << (8 * place.slot)),
-                           std::memory_order_release);
-  place.bucket->slots[place.slot].store(nullptr, std::memory_order_release);
+void FlatTable::clear(const Buckets::Place& place) noexcept {
+  place.word().store(0, std::memory_order_release);
+  Buckets::free_tag(place);
   entries_.store(size() - 1, std::memory_order_relaxed);
   if (place.displaced) ++tombstones_;
 }
@@ -168,9 +138,9 @@ void FlatTable::move_to(Storage& spare) noexcept {
   const View from = view();
   const View to = view_of(spare.word_);
   for (std::size_t i = 0; i <= from.mask(); ++i) {
-    for (const auto& slot : from.buckets[i].slots) {
-      const Record* record = slot.load(std::memory_order_relaxed);
-      if (record != nullptr) place(to, record->hash() << skip_bits_, record);
+    for (const auto& slot : from.first[i].slots) {
+      const Record* record = Bucket::record_of(slot.load(std::memory_order_relaxed));
+      if (record != nullptr) place(to, record);
     }
   }
   tombstones_ = 0;
@@ -192,11 +162,11 @@ bool FlatTable::collect(std::optional<std::uint64_t>* position,
   // Beyond its last bucket a stretch goes on for as long as keys may have passed the one before.
   bool more = true;
   for (std::size_t i = first; more && i - first <= mask; ++i) {
-    const Bucket& bucket = table.buckets[i & mask];
+    const Bucket& bucket = table.first[i & mask];
     for (const auto& slot : bucket.slots) {
-      const Record* record = slot.load(std::memory_order_relaxed);
+      const Record* record = Bucket::record_of(slot.load(std::memory_order_relaxed));
       if (record == nullptr) continue;
-      const std::uint64_t hash = record->hash() << skip_bits_;
+      const std::uint64_t hash = placement_(record->key()) << skip_bits_;
       if (hash < from || (to != 0 && hash >= to)) continue;
       if (out->size() == out->capacity()) {
         out->clear();

@@ -24,6 +24,8 @@ namespace podkeeper::cmap {
 template <class M, Strategy kStrategy>
 class LockedMap {
  public:
+  explicit LockedMap(Hash hash = Hash::kXXH3) : table_(hash) {}
+
   const Record* find(const base::Epoch::Guard&, const Key& key) const {
     counters_.add(Counters::kFinds);
     ReadLock<M> lock(mutex_, counters_);

@@ -85,11 +85,11 @@ void detail::AnyMap::find_many(const base::Epoch::Guard& guard, std::span<const 
 std::unique_ptr<detail::AnyMap> detail::make_map(const MapOptions& options) {
   switch (options.strategy) {
     case Strategy::kMutex:
-      return std::make_unique<Entry<MutexMap>>();
+      return std::make_unique<Entry<MutexMap>>(options.hash);
     case Strategy::kRWMutex:
-      return std::make_unique<Entry<RWMutexMap>>();
+      return std::make_unique<Entry<RWMutexMap>>(options.hash);
     case Strategy::kSharded:
-      return std::make_unique<Entry<ShardedMap>>(options.shards);
+      return std::make_unique<Entry<ShardedMap>>(options.shards, options.hash);
   }
   base::detail::check_failed("strategy", "a map of a strategy that is not built",
                              std::source_location::current());

@@ -21,15 +21,12 @@ inline constexpr Strategy kStrategies[] = {Strategy::kMutex, Strategy::kRWMutex,
                                            Strategy::kSharded};
 const char* to_string(Strategy strategy) noexcept;
 
-/// What a map places its keys by; the values of spec.hash. Both are seeded by the process's secret
-/// (see set_hash_secret), so that crafted keys do not meet.
-enum class Hash { kXXH3, kFNV1a };
 const char* to_string(Hash hash) noexcept;
 
 struct MapOptions {
   Strategy strategy = Strategy::kSharded;
   std::size_t shards = 256;  ///< a power of two, 1..65536; used by kSharded
-  Hash hash = Hash::kXXH3;
+  Hash hash = Hash::kXXH3;   ///< honoured by every strategy
   friend bool operator==(const MapOptions&, const MapOptions&) = default;
 };
 

@@ -14,12 +14,35 @@ struct Key {
   std::uint64_t hash = 0;
 };
 
+/// What a map places its keys by; the values of ConcurrentMapPolicy's spec.hash. Both are seeded by
+/// the process's secret (see set_hash_secret), so that crafted keys do not meet.
+enum class Hash { kXXH3, kFNV1a };
+inline constexpr Hash kHashes[] = {Hash::kXXH3, Hash::kFNV1a};
+
 /// XXH3-64 seeded by a secret drawn at start, so that crafted keys do not meet in one bucket. Set
 /// the secret before the first key is hashed (the daemon does); without it the seed is 0, which
 /// tests rely on.
 void set_hash_secret(std::uint64_t secret) noexcept;
 std::uint64_t hash_key(std::string_view text) noexcept;
+/// FNV-1a-64 (Fowler, Noll, Vo) whose basis is the secret's, finalized by MurmurHash3's 64-bit
+/// mixer: FNV-1a's low bits depend on low bits alone, so that keys which meet there meet under
+/// every basis; the mixer makes each bit of the result depend on all bits of the state. O(text).
+std::uint64_t fnv1a_hash(std::string_view text) noexcept;
 inline Key make_key(std::string_view text) noexcept { return {text, hash_key(text)}; }
+
+/// What a map places a key by: the hash the key carries, or FNV-1a of its text.
+class Placement {
+ public:
+  explicit Placement(Hash hash = Hash::kXXH3) noexcept : hash_(hash) {}
+  std::uint64_t operator()(const Key& key) const noexcept {
+    if (hash_ == Hash::kXXH3) [[likely]]
+      return key.hash;
+    return fnv1a_hash(key.text);
+  }
+
+ private:
+  Hash hash_;
+};
 
 /// Base of what a map holds: immutable, counted, knows its key and hash. The key's bytes live in
 /// the record, once.

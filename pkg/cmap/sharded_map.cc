@@ -39,9 +39,9 @@ unsigned checked_log2(std::size_t shards) {
 
 }  // namespace
 
-ShardedMap::ShardedMap(std::size_t shards)
-    : log2_(checked_log2(shards)), shards_(std::make_unique<Shard[]>(shards)) {
-  for (Shard& shard : all()) shard.table.skip_bits(log2_);
+ShardedMap::ShardedMap(std::size_t shards, Hash hash)
+    : log2_(checked_log2(shards)), placement_(hash), shards_(std::make_unique<Shard[]>(shards)) {
+  for (Shard& shard : all()) shard.table.serve_shard(log2_, hash);
 }
 
 auto ShardedMap::applier(Shard& shard) {
@@ -56,26 +56,26 @@ void ShardedMap::find_many(const base::Epoch::Guard&, std::span<const Key> keys,
   counters_.add(Counters::kFinds, keys.size());
   for_each_group(keys, found, [this](std::span<const Key> some, std::span<const Record*> into) {
     find_group(some, into,
-               [this](const Key& key) -> const FlatTable& { return shard_of(key.hash).table; });
+               [this](const Key& key) -> const FlatTable& { return shard_of(key).table; });
   });
 }
 
 bool ShardedMap::put(base::Ref<const Record> record) {
   counters_.add(Counters::kPuts);
-  auto apply = applier(shard_of(record->hash()));
+  auto apply = applier(shard_of(record->key()));
   return commit_put(std::move(record), false, nullptr, counters_, apply).before == nullptr;
 }
 
 bool ShardedMap::erase(const Key& key) {
   counters_.add(Counters::kErases);
-  return commit({.key = key}, counters_, applier(shard_of(key.hash))).outcome ==
+  return commit({.key = key}, counters_, applier(shard_of(key))).outcome ==
          FlatTable::Outcome::kDone;
 }
 
 bool ShardedMap::compare_and_put(const base::Epoch::Guard&, const Record* expected,
                                  base::Ref<const Record> record) {
   counters_.add(Counters::kPuts);
-  auto apply = applier(shard_of(record->hash()));
+  auto apply = applier(shard_of(record->key()));
   return commit_put(std::move(record), true, expected, counters_, apply).outcome ==
          FlatTable::Outcome::kDone;
 }
@@ -84,7 +84,7 @@ bool ShardedMap::compare_and_erase(const base::Epoch::Guard&, const Key& key,
                                    const Record* expected) {
   counters_.add(Counters::kErases);
   const auto write = FlatTable::Write{.key = key, .conditional = true, .expected = expected};
-  return commit(write, counters_, applier(shard_of(key.hash))).outcome == FlatTable::Outcome::kDone;
+  return commit(write, counters_, applier(shard_of(key))).outcome == FlatTable::Outcome::kDone;
 }
 
 void ShardedMap::for_each(const base::Epoch::Guard&,

@@ -26,11 +26,11 @@ namespace podkeeper::cmap {
 class ShardedMap {
  public:
   /// `shards` is a power of two, 1..kShardsMax, else it panics.
-  explicit ShardedMap(std::size_t shards);
+  explicit ShardedMap(std::size_t shards, Hash hash = Hash::kXXH3);
 
   const Record* find(const base::Epoch::Guard&, const Key& key) const {
     counters_.add(Counters::kFinds);
-    return shard_of(key.hash).table.find(key);
+    return shard_of(key).table.find(key);
   }
   void find_many(const base::Epoch::Guard& guard, std::span<const Key> keys,
                  std::span<const Record*> found) const;
@@ -55,8 +55,8 @@ class ShardedMap {
   static_assert(alignof(Shard) == 64 && sizeof(Shard) == 128,
                 "a writer of one shard must not disturb the readers of any");
 
-  [[nodiscard]] Shard& shard_of(std::uint64_t hash) const noexcept {
-    return shards_[(hash >> 1) >> (63 - log2_)];
+  [[nodiscard]] Shard& shard_of(const Key& key) const noexcept {
+    return shards_[(placement_(key) >> 1) >> (63 - log2_)];
   }
   [[nodiscard]] std::span<Shard> all() const noexcept {
     return {shards_.get(), std::size_t{1} << log2_};
@@ -65,6 +65,7 @@ class ShardedMap {
 
   mutable Counters counters_;
   const unsigned log2_;
+  const Placement placement_;
   const std::unique_ptr<Shard[]> shards_;
 };
 static_assert(ConcurrentMap<ShardedMap>);
