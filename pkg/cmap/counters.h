@@ -1,6 +1,6 @@
 #pragma once
 
-#include "pkg/cmap/map.h"
+#include "pkg/cmap/strategy.h"
 
 #include <array>
 #include <atomic>

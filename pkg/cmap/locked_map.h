@@ -5,8 +5,8 @@
 #include "pkg/cmap/bulk_find.h"
 #include "pkg/cmap/counters.h"
 #include "pkg/cmap/flat_table.h"
-#include "pkg/cmap/map.h"
 #include "pkg/cmap/record.h"
+#include "pkg/cmap/strategy.h"
 #include "pkg/cmap/write.h"
 #include "pkg/cmap/writer_first.h"
 

@@ -3,115 +3,18 @@
 #include "pkg/base/epoch.h"
 #include "pkg/base/ref.h"
 #include "pkg/cmap/record.h"
+#include "pkg/cmap/strategy.h"
 
 #include <concepts>
 #include <cstddef>
-#include <cstdint>
-#include <functional>
 #include <memory>
 #include <span>
 #include <utility>
 
 namespace podkeeper::cmap {
 
-/// How a map synchronizes its readers and writers; the values of ConcurrentMapPolicy's
-/// spec.strategy that are built.
-enum class Strategy { kMutex, kRWMutex, kSharded };
-inline constexpr Strategy kStrategies[] = {Strategy::kMutex, Strategy::kRWMutex,
-                                           Strategy::kSharded};
-const char* to_string(Strategy strategy) noexcept;
-
-const char* to_string(Hash hash) noexcept;
-
-struct MapOptions {
-  Strategy strategy = Strategy::kSharded;
-  std::size_t shards = 256;  ///< a power of two, 1..65536; used by kSharded
-  Hash hash = Hash::kXXH3;   ///< honoured by every strategy
-  friend bool operator==(const MapOptions&, const MapOptions&) = default;
-};
-
-/// What a map tells about itself. Counts are exact for every operation that happened before the
-/// call.
-struct MapStats {
-  Strategy strategy = Strategy::kSharded;
-  std::size_t shards = 1;
-  Hash hash = Hash::kXXH3;
-  std::size_t entries = 0;
-  std::size_t table_bytes = 0;   ///< of the tables, without the records
-  std::size_t record_bytes = 0;  ///< sum of byte_size() over the records held
-  std::uint64_t finds = 0, puts = 0, erases = 0, scans = 0;
-  std::uint64_t contended = 0;  ///< times a lock was not free at once
-};
-
-/// What every strategy offers, over type-erased records. V is what Map<V> stores; the tables below
-/// it hold Records.
-///
-/// Rules that hold in every strategy:
-///  * A pointer that find() or for_each() gives is valid while the caller's Epoch::Guard is held;
-///  make a Ref of it to
-///    keep it longer.
-///  * put, erase and the conditional forms are linearizable per key; find too.
-///  * No callback ever runs under a lock, so put and erase from inside for_each() are allowed.
-///  * for_each() shows each key that was there throughout exactly once; one put or erased meanwhile
-///  at most once.
-///  * A replaced or erased record is given to Epoch::retire; so are all of them when the map goes.
-///  * A writer waits for the readers that were there before it, never for those that come after.
-///  * size() is exact while nobody writes; meanwhile it lies between the sizes before and after
-///  those writes.
-template <class M>
-concept ConcurrentMap =
-    requires(M map, const M& constant, const base::Epoch::Guard& guard, const Key& key,
-             base::Ref<const Record> record, const Record* expected,
-             const std::function<void(const Record&)>& visit) {
-      { constant.find(guard, key) } -> std::same_as<const Record*>;
-      /// True when the key was new.
-      { map.put(record) } -> std::same_as<bool>;
-      /// True when there was something to erase.
-      { map.erase(key) } -> std::same_as<bool>;
-      /// Puts only while the key still holds exactly `expected` (null: while it is absent); true
-      /// when it did. Call under the guard that found `expected`, so that its address cannot come
-      /// back as another record.
-      { map.compare_and_put(guard, expected, record) } -> std::same_as<bool>;
-      /// Erases only while the key still holds exactly `expected`; false for a null `expected`,
-      /// which holds nothing.
-      { map.compare_and_erase(guard, key, expected) } -> std::same_as<bool>;
-      { constant.for_each(guard, visit) };
-      { constant.size() } -> std::same_as<std::size_t>;
-      { constant.stats() } -> std::same_as<MapStats>;
-    };
-
-/// A strategy that looks many keys up at once, overlapping their cache misses; see
-/// Map::find_many().
-template <class M>
-concept BulkFind = requires(const M& constant, const base::Epoch::Guard& guard,
-                            std::span<const Key> keys, std::span<const Record*> found) {
-  { constant.find_many(guard, keys, found) };
-};
-
-namespace detail {
-/// The handle's table of entry points: one virtual call, whatever the strategy.
-class AnyMap {
- public:
-  virtual ~AnyMap() = default;
-  virtual const Record* find(const base::Epoch::Guard& guard, const Key& key) const = 0;
-  virtual void find_many(const base::Epoch::Guard& guard, std::span<const Key> keys,
-                         std::span<const Record*> found) const;
-  virtual bool put(base::Ref<const Record> record) = 0;
-  virtual bool erase(const Key& key) = 0;
-  virtual bool compare_and_put(const base::Epoch::Guard& guard, const Record* expected,
-                               base::Ref<const Record> record) = 0;
-  virtual bool compare_and_erase(const base::Epoch::Guard& guard, const Key& key,
-                                 const Record* expected) = 0;
-  virtual void for_each(const base::Epoch::Guard& guard,
-                        const std::function<void(const Record&)>& visit) const = 0;
-  virtual std::size_t size() const = 0;
-  virtual MapStats stats() const = 0;
-};
-std::unique_ptr<AnyMap> make_map(const MapOptions& options);
-}  // namespace detail
-
 /// A concurrent map of immutable V (derived from Record) whose strategy is chosen when it is made.
-/// Any thread may call anything. The rules are those of ConcurrentMap above.
+/// Any thread may call anything. The rules are those of ConcurrentMap (strategy.h).
 template <std::derived_from<Record> V>
 class Map {
  public:

@@ -2,7 +2,7 @@
 
 #include "pkg/base/mutex.h"
 #include "pkg/cmap/locked_map.h"
-#include "pkg/cmap/map.h"
+#include "pkg/cmap/strategy.h"
 
 namespace podkeeper::cmap {
 

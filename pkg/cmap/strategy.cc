@@ -1,4 +1,4 @@
-#include "pkg/cmap/map.h"
+#include "pkg/cmap/strategy.h"
 
 #include "pkg/base/panic.h"
 #include "pkg/cmap/mutex_map.h"
