@@ -1,4 +1,5 @@
 #include "pkg/base/result.h"
+#include "pkg/kube/body_field.h"
 #include "pkg/kube/object.h"
 #include "pkg/kube/resource.h"
 #include "pkg/kube/selector.h"
@@ -78,6 +79,17 @@ const Field* find_field(const Resource& resource, std::string_view label) noexce
   return find(kOtherFields);
 }
 
+/// The term's right side means this field: one that is decoded, or a path that the resource offers.
+std::optional<std::pair<std::string, FieldValue>> resolve(const Resource& resource,
+                                                          std::string_view label) {
+  if (const Field* const field = find_field(resource, label); field != nullptr) {
+    return std::pair(std::string(field->means), field->value_of);
+  }
+  const auto& paths = resource.selectable_fields;
+  if (std::ranges::find(paths, label) == paths.end()) return std::nullopt;
+  return std::pair(std::string(label), FieldValue{nullptr});
+}
+
 /// Splits at commas that no backslash escapes; the terms keep their escapes.
 std::vector<std::string_view> split_terms(std::string_view text) {
   std::vector<std::string_view> terms;
@@ -155,21 +167,23 @@ base::Result<FieldSelector> FieldSelector::parse(const Resource& resource, std::
     }
     auto value = unescape(parts->value);
     if (!value.has_value()) return value.error();
-    const Field* const field = find_field(resource, parts->label);
-    if (field == nullptr) {
+    auto field = resolve(resource, parts->label);
+    if (!field.has_value()) {
       return invalid("field label not supported: " + std::string(parts->label));
     }
-    selector.terms_.push_back({.field = std::string(field->means),
+    selector.terms_.push_back({.field = std::move(field->first),
                                .equal = parts->equal,
                                .value = *std::move(value),
-                               .value_of = field->value_of});
+                               .value_of = field->second});
   }
   return selector;
 }
 
 bool FieldSelector::matches(const Object& object) const noexcept {
   return std::ranges::all_of(terms_, [&](const Term& term) {
-    return (term.value_of(object) == term.value) == term.equal;
+    const bool same = term.value_of != nullptr ? term.value_of(object) == term.value
+                                               : field_text(object.body, term.field) == term.value;
+    return same == term.equal;
   });
 }
 

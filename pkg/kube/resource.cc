@@ -46,15 +46,18 @@ std::string Resource::path(std::string_view namespace_, std::string_view name) c
   return path;
 }
 
-const std::vector<Resource>& builtin_resources() {
-  static const std::vector<Resource> resources = {
+namespace {
+
+std::vector<Resource> make_builtin_resources() {
+  return {
       {.group = "",
        .version = "v1",
        .plural = "pods",
        .singular = "pod",
        .kind = "Pod",
        .short_names = {"po"},
-       .namespaced = true},
+       .namespaced = true,
+       .categories = {"all"}},
       {.group = "",
        .version = "v1",
        .plural = "nodes",
@@ -68,7 +71,8 @@ const std::vector<Resource>& builtin_resources() {
        .singular = "deployment",
        .kind = "Deployment",
        .short_names = {"deploy"},
-       .namespaced = true},
+       .namespaced = true,
+       .categories = {"all"}},
       {.group = "",
        .version = "v1",
        .plural = "namespaces",
@@ -76,7 +80,51 @@ const std::vector<Resource>& builtin_resources() {
        .kind = "Namespace",
        .short_names = {"ns"},
        .namespaced = false},
+      {.group = "podkeeper.dev",
+       .version = "v1alpha1",
+       .plural = "concurrentmappolicies",
+       .singular = "concurrentmappolicy",
+       .kind = "ConcurrentMapPolicy",
+       .short_names = {"cmpol"},
+       .namespaced = false,
+       .categories = {"podkeeper"},
+       .selectable_fields = {"spec.strategy", "spec.hash", "spec.priority"}},
+      {.group = "",
+       .version = "v1",
+       .plural = "events",
+       .singular = "event",
+       .kind = "Event",
+       .short_names = {"ev"},
+       .namespaced = true,
+       .selectable_fields = {"involvedObject.kind", "involvedObject.namespace",
+                             "involvedObject.name", "involvedObject.uid",
+                             "involvedObject.apiVersion", "involvedObject.resourceVersion",
+                             "involvedObject.fieldPath", "reason", "reportingComponent", "type"}},
+      {.group = "events.k8s.io",
+       .version = "v1",
+       .plural = "events",
+       .singular = "event",
+       .kind = "Event",
+       .short_names = {"ev"},
+       .namespaced = true,
+       .selectable_fields = {"regarding.kind", "regarding.namespace", "regarding.name",
+                             "regarding.uid", "regarding.apiVersion", "regarding.resourceVersion",
+                             "regarding.fieldPath", "reason", "reportingController", "type"}},
+      {.group = "apiextensions.k8s.io",
+       .version = "v1",
+       .plural = "customresourcedefinitions",
+       .singular = "customresourcedefinition",
+       .kind = "CustomResourceDefinition",
+       .short_names = {"crd", "crds"},
+       .namespaced = false,
+       .categories = {"api-extensions"}},
   };
+}
+
+}  // namespace
+
+const std::vector<Resource>& builtin_resources() {
+  static const std::vector<Resource> resources = make_builtin_resources();
   return resources;
 }
 
@@ -84,6 +132,10 @@ const Resource& pods() { return builtin_resources()[0]; }
 const Resource& nodes() { return builtin_resources()[1]; }
 const Resource& deployments() { return builtin_resources()[2]; }
 const Resource& namespaces() { return builtin_resources()[3]; }
+const Resource& concurrent_map_policies() { return builtin_resources()[4]; }
+const Resource& events() { return builtin_resources()[5]; }
+const Resource& events_v1() { return builtin_resources()[6]; }
+const Resource& custom_resource_definitions() { return builtin_resources()[7]; }
 
 const Resource* find_resource(std::string_view plural_group) noexcept {
   const std::size_t dot = plural_group.find('.');

@@ -39,6 +39,10 @@ struct Resource {
   std::string kind;
   std::vector<std::string> short_names;
   bool namespaced = true;
+  std::vector<std::string> categories = {};  ///< what `kubectl get CATEGORY` finds it by
+  /// Fields that a field selector may name beside metadata.name and metadata.namespace, as paths
+  /// (spec.strategy). Pods and nodes have their own, decoded ones instead.
+  std::vector<std::string> selectable_fields = {};
 
   /// "pods", or "deployments.apps".
   [[nodiscard]] std::string plural_group() const;
@@ -54,12 +58,18 @@ struct Resource {
   }
 };
 
-/// The built-in resources podkeeper knows without discovery: pods, nodes, and those simkube's
-/// actors use.
+/// The resources podkeeper knows without discovery: pods, nodes, those simkube's actors use, its
+/// own ConcurrentMapPolicy, and what it takes to tell a cluster about it.
 const Resource& pods();
 const Resource& nodes();
 const Resource& deployments();
 const Resource& namespaces();
+/// podkeeper.dev/v1alpha1, cluster-scoped.
+const Resource& concurrent_map_policies();
+/// Events in the core group's form and in that of events.k8s.io: two views of the same objects.
+const Resource& events();
+const Resource& events_v1();
+const Resource& custom_resource_definitions();
 /// Finds a built-in by "pods" or "deployments.apps"; null for anything else.
 const Resource* find_resource(std::string_view plural_group) noexcept;
 const std::vector<Resource>& builtin_resources();

@@ -39,7 +39,8 @@ class LabelSelector {
 };
 
 /// A field selector: terms with =, == and !=, joined by commas; `\\`, `\,` and `\=` are escapes.
-/// Immutable once parsed; matches() is O(terms).
+/// Immutable once parsed; matches() is O(terms), and O(body) for a term on one of the resource's
+/// selectable_fields.
 class FieldSelector {
  public:
   using FieldValue = std::string_view (*)(const Object&) noexcept;
@@ -47,7 +48,7 @@ class FieldSelector {
     std::string field;
     bool equal;
     std::string value;
-    FieldValue value_of;  ///< reads the field from an object
+    FieldValue value_of;  ///< reads the field from an object; null: `field` is a path in its body
   };
   /// kInvalidArgument "field label not supported: X" for what the resource does not offer, as
   /// upstream.

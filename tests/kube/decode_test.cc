@@ -34,6 +34,21 @@ std::string refusal(std::string_view json) {
   return object.error().message;
 }
 
+TEST(Decode, KeepsTheBytesOfAResourceItHasNoFieldsFor) {
+  const std::string body =
+      R"("metadata":{"name":"x","generation":2,"resourceVersion":"7","uid":"u","labels":{"a":"b"}},)"
+      R"("spec":{"strategy":"LockFree","shards":64},"status":{"conditions":[]}})";
+  const auto policy = decode_object(
+      concurrent_map_policies(),
+      R"({"apiVersion":"podkeeper.dev/v1alpha1","kind":"ConcurrentMapPolicy",)" + body);
+  ASSERT_TRUE(policy.has_value()) << policy.error().message;
+  EXPECT_EQ((*policy)->body, body);
+  EXPECT_EQ((*policy)->key_text, "x");
+  EXPECT_EQ((*policy)->revision, Revision{7});
+  EXPECT_EQ((*policy)->uid, "u");
+  EXPECT_THAT((*policy)->labels, ElementsAre(Pair("a", "b")));
+}
+
 TEST(Decode, CutsTheHeadWhereverItStands) {
   const std::string body = kMetadata + R"(,"spec":{"kind":"x"}})";
   for (const std::string& json :

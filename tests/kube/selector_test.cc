@@ -120,6 +120,23 @@ TEST(FieldSelector, MatchesByEqualAndNotEqual) {
   }
 }
 
+TEST(FieldSelector, ReadsAFieldThatTheResourceOffersFromTheBody) {
+  Resource policies = concurrent_map_policies();
+  policies.selectable_fields = {"spec.strategy", "spec.shards", "spec.on", "spec.list", "spec.a.b"};
+  const auto policy = *decode_object(
+      policies, R"({"metadata":{"name":"x","labels":{"strategy":"no"}},"strategy":"no",)"
+                R"("spec":{"before":{"strategy":"no"},"b":"no","list":[{"strategy":"no"}],)"
+                R"("strategy":"Lock\u0046ree","shards":64,"on":true,"a":{"x":1,"b":"deep"}}})");
+  for (const char* text : {"spec.strategy=LockFree", "spec.shards=64,spec.on=true",
+                           "spec.list=", "spec.a.b=deep", "metadata.name=x,spec.strategy!=Mutex"}) {
+    const auto selector = FieldSelector::parse(policies, text);
+    ASSERT_TRUE(selector.has_value()) << text << ": " << selector.error().message;
+    EXPECT_TRUE(selector->matches(*policy)) << text;
+  }
+  EXPECT_FALSE(FieldSelector::parse(policies, "spec.strategy=no")->matches(*policy));
+  EXPECT_FALSE(FieldSelector::parse(policies, "spec.bounds=1").has_value());
+}
+
 TEST(FieldSelector, RefusesInApimachinerysWords) {
   const auto refusal = [](const Resource& resource, std::string_view text) {
     const auto selector = FieldSelector::parse(resource, text);

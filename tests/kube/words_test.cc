@@ -34,6 +34,11 @@ TEST(Resource, KnowsItsNamesAndPaths) {
   EXPECT_EQ(nodes().path("ignored", "n"), "/api/v1/nodes/n");
   EXPECT_EQ(deployments().path("shop"), "/apis/apps/v1/namespaces/shop/deployments");
   EXPECT_EQ(deployments().plural_group(), "deployments.apps");
+  EXPECT_EQ(concurrent_map_policies().path("", "x"),
+            "/apis/podkeeper.dev/v1alpha1/concurrentmappolicies/x");
+  EXPECT_EQ(events_v1().path("shop"), "/apis/events.k8s.io/v1/namespaces/shop/events");
+  EXPECT_EQ(custom_resource_definitions().plural_group(),
+            "customresourcedefinitions.apiextensions.k8s.io");
   EXPECT_EQ(deployments().api_version(), "apps/v1");
   EXPECT_EQ(to_string(ObjectKey{.namespace_ = "shop", .name = "a"}), "shop/a");
   EXPECT_EQ(to_string(ObjectKey{.namespace_ = "", .name = "n"}), "n");
