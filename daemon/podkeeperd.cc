@@ -49,7 +49,9 @@ base::Task<void> serve_until_signal(runtime::RealWorld& world, App& app, int& ex
   } else if (!*started) {
     exit_code = refuse(started->error());
   } else {
-    const int signal = co_await world.termination_signal();
+    auto waiting = world.termination_signal();
+    const int signal = co_await std::move(waiting);
+    world.end_at_next_termination_signal();
     telemetry::log_info("shutting down", {{"signal", signal}});
   }
   co_await app.shut_down();
@@ -67,6 +69,7 @@ int serve(runtime::RealWorld& world, const settings::Settings& settings) {
   cmap::set_hash_secret(world.random().next());
   const auto threads = settings.worker_threads > 0 ? settings.worker_threads
                                                    : std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN));
+  world.catch_termination_signals();
   App app(world, settings, metrics, logging);
   int exit_code = 0;
   world.run_task([&] { return serve_until_signal(world, app, exit_code); },

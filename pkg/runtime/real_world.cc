@@ -17,6 +17,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <optional>
 #include <random>
@@ -138,10 +139,21 @@ void RealWorld::run_task(std::function<base::Task<void>()> make, std::size_t thr
   if (failure) std::rethrow_exception(failure);
 }
 
-base::Task<int> RealWorld::termination_signal() {
+void RealWorld::catch_termination_signals() {
   if (!state_->signals) state_->signals.emplace(*state_->io, SIGINT, SIGTERM);
+}
+
+base::Task<int> RealWorld::termination_signal() {
+  catch_termination_signals();
   auto waiting = state_->signals->async_wait(asio::use_awaitable_t<base::Executor>{});
   co_return co_await std::move(waiting);
+}
+
+void RealWorld::end_at_next_termination_signal() {
+  catch_termination_signals();
+  state_->signals->async_wait([](const boost::system::error_code& ec, int signal) {
+    if (!ec) std::_Exit(128 + signal);
+  });
 }
 
 }  // namespace podkeeper::runtime

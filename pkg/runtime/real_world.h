@@ -28,9 +28,15 @@ class RealWorld final : public base::World {
   /// Starts `make()` on the loop, runs until it ends and then stops the loop: main's and a test's
   /// body. What it throws, this throws.
   void run_task(std::function<base::Task<void>()> make, std::size_t threads = 1);
-  /// The next SIGINT or SIGTERM: 2 or 15. From the first call on, these signals no longer kill the
-  /// process. One task at a time may wait.
+  /// From here on SIGINT and SIGTERM no longer kill the process, nor are they ignored where it is
+  /// process 1: they wait for termination_signal(). Idempotent.
+  void catch_termination_signals();
+  /// The next SIGINT or SIGTERM: 2 or 15, one that was caught before included. One task at a time
+  /// may wait.
   base::Task<int> termination_signal();
+  /// The next SIGINT or SIGTERM ends the process at once, with 128 + its number and no clean-up:
+  /// for who does not want to wait for an orderly end.
+  void end_at_next_termination_signal();
 
  private:
   struct State;

@@ -302,6 +302,38 @@ TEST(RealWorld, GivesTerminationSignals) {
   EXPECT_EQ(got, (std::vector<int>{SIGTERM, SIGINT}));
 }
 
+TEST(RealWorld, KeepsASignalThatCameBeforeAnybodyWaited) {
+  RealWorld world;
+  world.catch_termination_signals();
+  std::raise(SIGTERM);
+  int got = 0;
+  auto body = [&]() -> Task<void> {
+    auto waiting = world.termination_signal();
+    got = co_await std::move(waiting);
+  };
+  world.run_task(body);
+  EXPECT_EQ(got, SIGTERM);
+}
+
+TEST(RealWorldDeathTest, EndsAtOnceAtTheSecondSignal) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const auto two_signals = [] {
+    RealWorld world;
+    auto body = [&]() -> Task<void> {
+      std::raise(SIGTERM);
+      auto waiting = world.termination_signal();
+      co_await std::move(waiting);
+      world.end_at_next_termination_signal();
+      std::raise(SIGINT);
+      auto forever = world.clock().sleep_until(kNever);
+      co_await std::move(forever);
+    };
+    world.catch_termination_signals();
+    world.run_task(body);
+  };
+  EXPECT_EXIT(two_signals(), testing::ExitedWithCode(128 + SIGINT), "");
+}
+
 TEST(RealWorld, EndsCleanlyWithTasksWaiting) {
   auto world = std::make_unique<RealWorld>();
   TaskRegistry registry(world->clock());
