@@ -91,6 +91,12 @@ base::Result<Undo> undo(const base::Epoch::Guard& guard, const EventLog& log, co
   return result;
 }
 
+bool within_gap(const Root& root, kube::Revision at) {
+  return root.gaps && std::ranges::any_of(*root.gaps, [at](const Gap& gap) {
+           return gap.after < at && at < gap.before;
+         });
+}
+
 /// Walks a range in key order, with older content laid over the root's.
 class Walk {
  public:
@@ -225,6 +231,10 @@ base::Result<Reader::ListAndPosition> Reader::list_and_position(access::Authoriz
       return base::Error{base::ErrorCode::kTimeout,
                          "Too large resource version: " + to_string(*query.at) +
                              ", current: " + to_string(root.revision)};
+    }
+    if (within_gap(root, *query.at)) {
+      return base::Error{base::ErrorCode::kExpired,
+                         "The resourceVersion for the provided list is too old."};
     }
     auto undone = undo(guard, s.log, root, range, *query.at);
     if (!undone) return std::move(undone.error());

@@ -71,6 +71,7 @@ void Store::State::publish() {
   next->log_next = log.head();
   next->evidence = evidence;
   next->synced = synced;
+  next->gaps = gaps;
   next->by_key = by_key.directory();
   next->by_node = by_node.directory();
   const Root* old = root.exchange(next.release(), std::memory_order_acq_rel);
@@ -84,6 +85,13 @@ void Store::State::publish() {
   base::Epoch::retire(
       mine, [](const void* p) { delete static_cast<const Root*>(p); },
       sizeof(Root) + mine->replaced.index.bytes);
+}
+
+void Store::State::add_gap(kube::Revision next) {
+  std::vector<Gap> kept = gaps ? *gaps : std::vector<Gap>{};
+  std::erase_if(kept, [&](const Gap& gap) { return gap.before <= log.floor(); });
+  if (revision.value + 1 < next.value) kept.push_back({.after = revision, .before = next});
+  gaps = std::make_shared<const std::vector<Gap>>(std::move(kept));
 }
 
 RecordRef Store::State::deleted(const Record& record, kube::Revision at) const {
@@ -122,6 +130,9 @@ void Store::replace(std::vector<std::unique_ptr<kube::Object>> objects, kube::Re
   if (silent) {
     s.log.reset(revision);
     s.logged = revision;
+    s.gaps = nullptr;
+  } else {
+    s.add_gap(revision);
   }
   for (const ResyncChange& change : resync.changes) {
     RecordRef held(change.held);

@@ -18,6 +18,14 @@
 
 namespace podkeeper::state {
 
+/// Revisions, both ends excluded, of which the store knows no exact state: a resync tells what
+/// changed between two LISTs, not when.
+struct Gap {
+  kube::Revision after;
+  kube::Revision before;
+};
+using Gaps = std::shared_ptr<const std::vector<Gap>>;
+
 /// One published version of a store: what a reader needs for a consistent list. All of it is
 /// immutable, but for `replaced`, which only the writer touches, after it published the next
 /// version.
@@ -26,6 +34,7 @@ struct Root {
   std::uint64_t log_next = 1;  ///< the log's first event that is not in this version
   base::MonotonicTime evidence{};
   bool synced = false;
+  Gaps gaps;  ///< null: none
   const Directory* by_key = nullptr;
   const Directory* by_node = nullptr;
 
@@ -92,6 +101,11 @@ struct Store::State {
   /// Makes everything since the last call visible as one version.
   void publish();
 
+  /// Remembers that a resync went from `revision` to `next`, and forgets the gaps that the log does
+  /// not reach back to any more.
+  void add_gap(kube::Revision next);
+
+  Gaps gaps;
   kube::Revision logged{};  ///< revision of the log's last event, or its floor
 
   /// A deletion that upstream did not tell of: the record's content with the deletion's revision in

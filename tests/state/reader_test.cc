@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -111,6 +112,20 @@ TEST_F(PodReader, RefusesARevisionThatIsForgottenOrNotReached) {
   EXPECT_EQ(error(11), ErrorCode::kExpired);
   EXPECT_EQ(error(21), ErrorCode::kTimeout);
   EXPECT_EQ(lines({.namespace_ = "a", .at = Revision{12}}), (Lines{"a/x@1", "a/y@12"}));
+}
+
+TEST_F(PodReader, HasNoExactListOfWhatHappenedBetweenTwoLists) {
+  const auto code_at = [&](std::uint64_t at) -> std::optional<ErrorCode> {
+    const auto listed = reader_.list(allowed(), {.at = Revision{at}});
+    return listed ? std::nullopt : std::optional(listed.error().code);
+  };
+  store_.replace(batch(PodSpec{.namespace_ = "a", .name = "x", .revision = 1, .node = "n1"},
+                       PodSpec{.namespace_ = "a", .name = "y", .revision = 15}),
+                 Revision{20});
+  EXPECT_EQ(code_at(10), std::nullopt);
+  EXPECT_EQ(code_at(11), ErrorCode::kExpired);
+  EXPECT_EQ(code_at(19), ErrorCode::kExpired);
+  EXPECT_EQ(code_at(20), std::nullopt);
 }
 
 TEST_F(PodReader, GivesAPositionThatNeitherLosesNorRepeatsAChange) {
