@@ -2,6 +2,8 @@
 
 #include "pkg/base/epoch.h"
 #include "pkg/base/ref.h"
+#include "pkg/cmap/inspect.h"
+#include "pkg/cmap/observed.h"
 #include "pkg/cmap/record.h"
 #include "pkg/cmap/strategy.h"
 
@@ -10,18 +12,25 @@
 #include <memory>
 #include <span>
 #include <utility>
+#include <vector>
 
 namespace podkeeper::cmap {
 
 /// A concurrent map of immutable V (derived from Record) whose strategy is chosen when it is made.
-/// Any thread may call anything. The rules are those of ConcurrentMap (strategy.h).
+/// Any thread may call anything. The rules are those of ConcurrentMap (strategy.h). It is no value:
+/// it can be neither copied nor moved, so nobody works on a second one by accident.
 template <std::derived_from<Record> V>
-class Map {
+class Map final : public Observed {
  public:
   explicit Map(const MapOptions& options = {}) : impl_(detail::make_map(options)) {}
 
   const V* find(const base::Epoch::Guard& guard, const Key& key) const {
-    return static_cast<const V*>(impl_->find(guard, key));
+    const Record* found = nullptr;
+    observe(Operation::kFind, key, nullptr, [&] {
+      found = impl_->find(guard, key);
+      return found != nullptr;
+    });
+    return static_cast<const V*>(found);
   }
   /// found[i] = find(keys[i]) for each key, each as of its own moment. `found` must be as long as
   /// `keys`. Table strategies fetch 16 keys' buckets, then their records, before they compare, so
@@ -29,22 +38,47 @@ class Map {
   void find_many(const base::Epoch::Guard& guard, std::span<const Key> keys,
                  std::span<const Record*> found) const {
     impl_->find_many(guard, keys, found);
+    observe_finds(keys, found);
   }
-  bool put(base::Ref<const V> record) { return impl_->put(std::move(record)); }
-  bool erase(const Key& key) { return impl_->erase(key); }
+  bool put(base::Ref<const V> record) {
+    const V* owner = record.get();
+    return observe(Operation::kPut, owner->key(), owner,
+                   [&] { return impl_->put(std::move(record)); });
+  }
+  bool erase(const Key& key) {
+    return observe(Operation::kErase, key, nullptr, [&] { return impl_->erase(key); });
+  }
   bool compare_and_put(const base::Epoch::Guard& guard, const V* expected,
                        base::Ref<const V> record) {
-    return impl_->compare_and_put(guard, expected, std::move(record));
+    const V* owner = record.get();
+    return observe(Operation::kCompareAndPut, owner->key(), owner,
+                   [&] { return impl_->compare_and_put(guard, expected, std::move(record)); });
   }
   bool compare_and_erase(const base::Epoch::Guard& guard, const Key& key, const V* expected) {
-    return impl_->compare_and_erase(guard, key, expected);
+    return observe(Operation::kCompareAndErase, key, nullptr,
+                   [&] { return impl_->compare_and_erase(guard, key, expected); });
   }
   template <class F>
   void for_each(const base::Epoch::Guard& guard, F&& visit) const {
-    impl_->for_each(guard, [&](const Record& r) { visit(static_cast<const V&>(r)); });
+    observe(Operation::kIterate, Key{}, nullptr, [&] {
+      impl_->for_each(guard, [&](const Record& r) { visit(static_cast<const V&>(r)); });
+      return true;
+    });
   }
   [[nodiscard]] std::size_t size() const { return impl_->size(); }
-  [[nodiscard]] MapStats stats() const { return impl_->stats(); }
+  [[nodiscard]] MapStats stats() const override { return impl_->stats(); }
+
+  [[nodiscard]] Position position_of(const Key& key) const override {
+    return impl_->position_of(key);
+  }
+  [[nodiscard]] ProbeChain describe(const Key& key) const override {
+    const base::Epoch::Guard guard;
+    return impl_->describe(guard, key);
+  }
+  [[nodiscard]] std::vector<TableCensus> census() const override {
+    const base::Epoch::Guard guard;
+    return impl_->census(guard);
+  }
 
  private:
   std::unique_ptr<detail::AnyMap> impl_;

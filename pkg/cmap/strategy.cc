@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace podkeeper::cmap {
 namespace {
@@ -56,6 +57,20 @@ class Entry final : public detail::AnyMap {
   [[nodiscard]] std::size_t size() const override { return map_.size(); }
   [[nodiscard]] MapStats stats() const override { return map_.stats(); }
 
+  [[nodiscard]] Position position_of(const Key& key) const override {
+    if constexpr (Inspectable<M>) return map_.position_of(key);
+    return AnyMap::position_of(key);
+  }
+  [[nodiscard]] ProbeChain describe(const base::Epoch::Guard& guard,
+                                    const Key& key) const override {
+    if constexpr (Inspectable<M>) return map_.describe(guard, key);
+    return AnyMap::describe(guard, key);
+  }
+  [[nodiscard]] std::vector<TableCensus> census(const base::Epoch::Guard& guard) const override {
+    if constexpr (Inspectable<M>) return map_.census(guard);
+    return AnyMap::census(guard);
+  }
+
  private:
   M map_;
 };
@@ -81,6 +96,9 @@ void detail::AnyMap::find_many(const base::Epoch::Guard& guard, std::span<const 
   check_lengths(keys, found);
   for (std::size_t i = 0; i < keys.size(); ++i) found[i] = find(guard, keys[i]);
 }
+Position detail::AnyMap::position_of(const Key&) const { return {}; }
+ProbeChain detail::AnyMap::describe(const base::Epoch::Guard&, const Key&) const { return {}; }
+std::vector<TableCensus> detail::AnyMap::census(const base::Epoch::Guard&) const { return {}; }
 
 std::unique_ptr<detail::AnyMap> detail::make_map(const MapOptions& options) {
   switch (options.strategy) {

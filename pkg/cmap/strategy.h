@@ -2,6 +2,7 @@
 
 #include "pkg/base/epoch.h"
 #include "pkg/base/ref.h"
+#include "pkg/cmap/inspect.h"
 #include "pkg/cmap/record.h"
 
 #include <concepts>
@@ -10,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <vector>
 
 namespace podkeeper::cmap {
 
@@ -87,6 +89,14 @@ concept BulkFind = requires(const M& constant, const base::Epoch::Guard& guard,
   { constant.find_many(guard, keys, found) };
 };
 
+/// A strategy that shows the inside of its tables; what it shows is told at Observed.
+template <class M>
+concept Inspectable = requires(const M& constant, const base::Epoch::Guard& guard, const Key& key) {
+  { constant.position_of(key) } -> std::same_as<Position>;
+  { constant.describe(guard, key) } -> std::same_as<ProbeChain>;
+  { constant.census(guard) } -> std::same_as<std::vector<TableCensus>>;
+};
+
 namespace detail {
 /// The handle's table of entry points: one virtual call, whatever the strategy.
 class AnyMap {
@@ -105,6 +115,10 @@ class AnyMap {
                         const std::function<void(const Record&)>& visit) const = 0;
   virtual std::size_t size() const = 0;
   virtual MapStats stats() const = 0;
+  // See Observed; a strategy without a position, a chain or a census has the empty ones.
+  virtual Position position_of(const Key& key) const;
+  virtual ProbeChain describe(const base::Epoch::Guard& guard, const Key& key) const;
+  virtual std::vector<TableCensus> census(const base::Epoch::Guard& guard) const;
 };
 std::unique_ptr<AnyMap> make_map(const MapOptions& options);
 }  // namespace detail
