@@ -10,9 +10,10 @@ Buckets::Place Buckets::locate(std::size_t home, std::uint64_t hash,
     const std::uint64_t meta = bucket.meta.load(std::memory_order_acquire);
     for (std::uint64_t m = Bucket::matches(meta, hash); m != 0; m &= m - 1) {
       const auto slot = static_cast<std::size_t>(std::countr_zero(m)) / 8;
-      const Record* record = Bucket::record_of(bucket.slots[slot].load(std::memory_order_acquire));
+      const std::uintptr_t seen = bucket.slots[slot].load(std::memory_order_acquire);
+      const Record* record = Bucket::record_of(seen);
       if (record == nullptr) continue;
-      if (is(*record, key)) return {&bucket, slot, probe != 0};
+      if (is(*record, key)) return {&bucket, slot, probe != 0, seen};
       ++extra_steps;
     }
     if ((meta & Bucket::overflow_bit(hash)) == 0) break;
@@ -22,8 +23,8 @@ Buckets::Place Buckets::locate(std::size_t home, std::uint64_t hash,
 }
 
 void Buckets::place(std::size_t home, std::uint64_t hash, const Record* record) const noexcept {
-  for (std::size_t index = home;; index = (index + 1) & mask()) {
-    Bucket& bucket = first[index];
+  for (std::size_t index = home;; ++index) {
+    Bucket& bucket = first[index & mask()];
     const std::uint64_t meta = bucket.meta.load(std::memory_order_relaxed);
     const std::uint64_t free = ~meta & Bucket::kPresent;
     if (free != 0) {

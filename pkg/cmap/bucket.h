@@ -47,7 +47,7 @@ struct alignas(64) Bucket {
 static_assert(sizeof(Bucket) == 64, "a bucket is one cache line");
 
 /// A power of two of buckets, one after the other; owns nothing. `hash` is what the map places the
-/// key by, `home` the index its owner takes from it.
+/// key by, `home` the index its owner takes from it, modulo their number.
 ///
 /// A key lies in its home bucket or, where that was full, in the nearest later one with room; every
 /// bucket it had to pass keeps a bit for its class (three bits of the hash), so a search ends at
@@ -64,7 +64,8 @@ struct Buckets {
   struct Place {
     Bucket* bucket = nullptr;  ///< null: not here
     std::size_t slot = 0;
-    bool displaced = false;  ///< not in its home bucket
+    bool displaced = false;   ///< not in its home bucket
+    std::uintptr_t seen = 0;  ///< the key's record, as it was in the slot
     [[nodiscard]] std::atomic<std::uintptr_t>& word() const noexcept { return bucket->slots[slot]; }
   };
 
@@ -78,7 +79,9 @@ struct Buckets {
 
   /// The two cache misses of a find(), started without waiting for them: first the bucket, then,
   /// once that has come, the record.
-  void prefetch_bucket(std::size_t home) const noexcept { __builtin_prefetch(&first[home]); }
+  void prefetch_bucket(std::size_t home) const noexcept {
+    __builtin_prefetch(&first[home & mask()]);
+  }
   void prefetch_record(std::size_t home, std::uint64_t hash) const noexcept;
 
   /// The one writer only; there is a free slot.
@@ -93,7 +96,7 @@ struct Buckets {
 };
 
 inline void Buckets::prefetch_record(std::size_t home, std::uint64_t hash) const noexcept {
-  const Bucket& bucket = first[home];
+  const Bucket& bucket = first[home & mask()];
   const std::uint64_t m = Bucket::matches(bucket.meta.load(std::memory_order_acquire), hash);
   if (m == 0) return;
   const auto slot = static_cast<std::size_t>(std::countr_zero(m)) / 8;

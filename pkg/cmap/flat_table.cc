@@ -93,9 +93,7 @@ std::size_t FlatTable::buckets_for(const Write& write, bool present) const noexc
 
 FlatTable::Answer FlatTable::apply(const Write& write, Storage& spare) noexcept {
   const std::uint64_t hash = placement_(write.key);
-  const auto locate = [&](View table) {
-    return table.locate(home_of(table, hash), hash, write.key);
-  };
+  const auto locate = [&](View table) { return table.locate(table.home(hash), hash, write.key); };
   Buckets::Place at = locate(view());
   const bool present = at.bucket != nullptr;
   const Record* before =
@@ -124,7 +122,7 @@ FlatTable::Answer FlatTable::apply(const Write& write, Storage& spare) noexcept 
 
 void FlatTable::place(View view, const Record* record) const noexcept {
   const std::uint64_t hash = placement_(record->key());
-  view.Buckets::place(home_of(view, hash), hash, record);
+  view.Buckets::place(view.home(hash), hash, record);
 }
 
 void FlatTable::clear(const Buckets::Place& place) noexcept {
@@ -166,7 +164,7 @@ bool FlatTable::collect(std::optional<std::uint64_t>* position,
     for (const auto& slot : bucket.slots) {
       const Record* record = Bucket::record_of(slot.load(std::memory_order_relaxed));
       if (record == nullptr) continue;
-      const std::uint64_t hash = placement_(record->key()) << skip_bits_;
+      const std::uint64_t hash = placement_(record->key());
       if (hash < from || (to != 0 && hash >= to)) continue;
       if (out->size() == out->capacity()) {
         out->clear();

@@ -73,19 +73,14 @@ class FlatTable {
         nullptr;  ///< what the key held; the table's count of it is the caller's now
     std::size_t buckets = 0;
   };
+  using Spare = Storage;
+  static Storage make_spare(const Answer& answer) { return Storage(answer.buckets); }
 
   explicit FlatTable(Hash hash = Hash::kXXH3);
   /// Retires the records and the storage.
   ~FlatTable();
   FlatTable(const FlatTable&) = delete;
   FlatTable& operator=(const FlatTable&) = delete;
-
-  /// Says that the owner spent so many top bits of every hash on choosing this table, and what it
-  /// places keys by. Before the first use; below 64.
-  void serve_shard(unsigned bits, Hash hash) noexcept {
-    skip_bits_ = bits;
-    placement_ = Placement(hash);
-  }
 
   /// Any thread, under an Epoch::Guard or the owner's lock. Expected O(1).
   [[nodiscard]] const Record* find(const Key& key) const noexcept;
@@ -122,9 +117,8 @@ class FlatTable {
   /// A storage in one word, so that readers get pointer and size together: buckets are aligned to
   /// 64 B, the low six bits hold log2 of their number.
   struct View : Buckets {
-    /// Of a hash whose first skip_bits are shifted out.
-    [[nodiscard]] std::size_t home(std::uint64_t shifted) const noexcept {
-      return static_cast<std::size_t>((shifted >> 1) >> (63 - log2));
+    [[nodiscard]] std::size_t home(std::uint64_t hash) const noexcept {
+      return static_cast<std::size_t>((hash >> 1) >> (63 - log2));
     }
   };
   static View view_of(std::uintptr_t word) noexcept {
@@ -135,17 +129,13 @@ class FlatTable {
   [[nodiscard]] View view() const noexcept {
     return view_of(root_.load(std::memory_order_acquire));
   }
-  [[nodiscard]] std::size_t home_of(View view, std::uint64_t hash) const noexcept {
-    return view.home(hash << skip_bits_);
-  }
   [[nodiscard]] std::size_t buckets_for(const Write& write, bool present) const noexcept;
   void place(View view, const Record* record) const noexcept;
   void move_to(Storage& spare) noexcept;
   void clear(const Buckets::Place& place) noexcept;
 
   std::atomic<std::uintptr_t> root_;
-  Placement placement_;
-  unsigned skip_bits_ = 0;
+  const Placement placement_;
   std::atomic<std::size_t> entries_{0};
   std::size_t tombstones_ =
       0;  ///< displaced entries erased since the storage was filled: each may leave bits behind
@@ -153,19 +143,19 @@ class FlatTable {
 
 inline void FlatTable::prefetch_bucket(const Key& key) const noexcept {
   const View table = view();
-  table.prefetch_bucket(home_of(table, placement_(key)));
+  table.prefetch_bucket(table.home(placement_(key)));
 }
 
 inline void FlatTable::prefetch_record(const Key& key) const noexcept {
   const View table = view();
   const std::uint64_t hash = placement_(key);
-  table.prefetch_record(home_of(table, hash), hash);
+  table.prefetch_record(table.home(hash), hash);
 }
 
 inline const Record* FlatTable::find(const Key& key) const noexcept {
   const View table = view();
   const std::uint64_t hash = placement_(key);
-  return table.find(home_of(table, hash), hash, key);
+  return table.find(table.home(hash), hash, key);
 }
 
 }  // namespace podkeeper::cmap

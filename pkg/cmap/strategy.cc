@@ -1,6 +1,7 @@
 #include "pkg/cmap/strategy.h"
 
 #include "pkg/base/panic.h"
+#include "pkg/cmap/lock_free_map.h"
 #include "pkg/cmap/mutex_map.h"
 #include "pkg/cmap/rw_mutex_map.h"
 #include "pkg/cmap/sharded_map.h"
@@ -85,6 +86,8 @@ const char* to_string(Strategy strategy) noexcept {
       return "RWMutex";
     case Strategy::kSharded:
       return "Sharded";
+    case Strategy::kLockFree:
+      return "LockFree";
   }
   return "unknown";
 }
@@ -108,6 +111,8 @@ std::unique_ptr<detail::AnyMap> detail::make_map(const MapOptions& options) {
       return std::make_unique<Entry<RWMutexMap>>(options.hash);
     case Strategy::kSharded:
       return std::make_unique<Entry<ShardedMap>>(options.shards, options.hash);
+    case Strategy::kLockFree:
+      return std::make_unique<Entry<LockFreeMap>>(SegmentLocks(), options.hash);
   }
   base::detail::check_failed("strategy", "a map of a strategy that is not built",
                              std::source_location::current());

@@ -14,19 +14,18 @@
 
 namespace podkeeper::cmap {
 
-/// Carries a change out: `apply(write, spare)` calls FlatTable::apply under its lock; storage is
+/// Carries a change out: `apply(write, spare)` calls Table::apply under its lock; storage is
 /// made before the lock and what was replaced is retired after it. Counts the bytes that come and
 /// go. Only the strategies call this.
-template <class Apply>
-FlatTable::Answer commit(const FlatTable::Write& write, Counters& counters, Apply&& apply) {
+template <class Table = FlatTable, class Apply>
+typename Table::Answer commit(const FlatTable::Write& write, Counters& counters, Apply&& apply) {
   // Asked for now: once it is in the table, another thread may replace and free it.
   std::size_t bytes = write.record == nullptr ? 0 : write.record->byte_size();
-  FlatTable::Storage spare;
+  typename Table::Spare spare;
   for (;;) {
-    const FlatTable::Answer answer = apply(write, spare);
+    const auto answer = apply(write, spare);
     if (answer.outcome == FlatTable::Outcome::kNeedsStorage) {
-      spare = FlatTable::Storage(
-          answer.buckets);  // a spare that a faster writer made useless goes at once
+      spare = Table::make_spare(answer);  // a spare that a faster writer made useless goes at once
       continue;
     }
     std::move(spare).retire();
@@ -42,14 +41,14 @@ FlatTable::Answer commit(const FlatTable::Write& write, Counters& counters, Appl
 }
 
 /// commit() for a put: the table takes over the count that `record` holds when the change is done.
-template <class Apply>
-FlatTable::Answer commit_put(base::Ref<const Record> record, bool conditional,
-                             const Record* expected, Counters& counters, Apply&& apply) {
+template <class Table = FlatTable, class Apply>
+typename Table::Answer commit_put(base::Ref<const Record> record, bool conditional,
+                                  const Record* expected, Counters& counters, Apply&& apply) {
   const auto write = FlatTable::Write{.key = record->key(),
                                       .record = record.get(),
                                       .conditional = conditional,
                                       .expected = expected};
-  const FlatTable::Answer answer = commit(write, counters, std::forward<Apply>(apply));
+  const auto answer = commit<Table>(write, counters, std::forward<Apply>(apply));
   if (answer.outcome == FlatTable::Outcome::kDone) (void)record.release();
   return answer;
 }

@@ -45,6 +45,8 @@ class Contender {
   [[nodiscard]] const std::string& name() const { return name_; }
   virtual void fill(const Keys& keys) = 0;
   virtual Cost run(const Keys& keys, const Cell& cell) = 0;
+  /// Of the tables, without the records; 0 where the map does not tell.
+  [[nodiscard]] virtual double bytes_per_entry() const = 0;
 
  private:
   std::string name_;
@@ -69,7 +71,14 @@ class ContenderOf final : public Contender {
     return run_part(keys, cell, 1);
   }
 
-  Map map_;
+  [[nodiscard]] double bytes_per_entry() const override {
+    if constexpr (requires { map_.stats(); }) {
+      const cmap::MapStats stats = map_.stats();
+      return static_cast<double>(stats.table_bytes) / static_cast<double>(stats.entries);
+    } else {
+      return 0;
+    }
+  }
 
  private:
   static Map made(std::size_t keys) {
@@ -103,6 +112,8 @@ class ContenderOf final : public Contender {
       map_.leave();
     });
   }
+
+  Map map_;
 };
 
 std::vector<std::unique_ptr<Contender>> make_contenders(std::size_t keys) {
@@ -118,6 +129,7 @@ std::vector<std::unique_ptr<Contender>> make_contenders(std::size_t keys) {
   all.push_back(std::make_unique<ContenderOf<Ours<Strategy::kMutex>>>("Mutex", keys));
   all.push_back(std::make_unique<ContenderOf<Ours<Strategy::kRWMutex>>>("RWMutex", keys));
   all.push_back(std::make_unique<ContenderOf<Ours<Strategy::kSharded>>>("Sharded", keys));
+  all.push_back(std::make_unique<ContenderOf<Ours<Strategy::kLockFree>>>("LockFree", keys));
   return all;
 }
 
@@ -156,6 +168,14 @@ void measure(const Plan& plan, const Cell& cell, const Keys& keys,
   std::fflush(stdout);
 }
 
+void report_bytes(const Plan& plan, const Contender& contender, Report& report) {
+  const double bytes = contender.bytes_per_entry();
+  if (bytes == 0) return;
+  std::printf("table bytes per entry, %s: %.1f\n", contender.name().c_str(), bytes);
+  report.add("maps.bytes_per_entry_" + std::to_string(plan.keys / 1000) + "k." + contender.name(),
+             bytes, "B", "", 0);
+}
+
 void measure_size(const Plan& plan, Report& report) {
   const Keys keys(plan.keys);
   const auto contenders = make_contenders(plan.keys);
@@ -174,13 +194,7 @@ void measure_size(const Plan& plan, Report& report) {
       }
     }
   }
-  const auto* sharded =
-      dynamic_cast<const ContenderOf<Ours<cmap::Strategy::kSharded>>*>(contenders.back().get());
-  const cmap::MapStats stats = sharded->map_.stats();
-  const double bytes = static_cast<double>(stats.table_bytes) / static_cast<double>(stats.entries);
-  std::printf("table bytes per entry, Sharded: %.1f\n", bytes);
-  report.add("maps.bytes_per_entry_" + std::to_string(plan.keys / 1000) + "k.Sharded", bytes, "B",
-             "", 0);
+  for (const auto& contender : contenders) report_bytes(plan, *contender, report);
 }
 
 int run(const Flags& flags) {
