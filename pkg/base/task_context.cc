@@ -1,5 +1,7 @@
 #include "pkg/base/task_context.h"
 
+#include "pkg/base/epoch.h"
+
 #include <algorithm>
 
 namespace podkeeper::base {
@@ -123,12 +125,14 @@ TaskContext* current_task() noexcept { return t_current; }
 
 TaskScope::TaskScope(TaskContext* task) noexcept : task_(task), outer_(t_current) {
   t_current = task;
+  Epoch::runs_task(task == nullptr ? 0 : task->id);
   if (task_ != nullptr) task_->state.store(TaskContext::State::kRunning, std::memory_order_relaxed);
 }
 
 TaskScope::~TaskScope() {
   if (task_ != nullptr) task_->state.store(TaskContext::State::kWaiting, std::memory_order_relaxed);
   t_current = outer_;
+  Epoch::runs_task(outer_ == nullptr ? 0 : outer_->id);
 }
 
 }  // namespace podkeeper::base

@@ -1,9 +1,11 @@
 #include "pkg/base/epoch.h"
 
 #include "pkg/base/ref.h"
+#include "pkg/base/task_context.h"
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -108,6 +110,113 @@ TEST_F(EpochTest, AGuardOfAnotherThreadHoldsBack) {
 TEST_F(EpochTest, CollectsByItselfOnceABatchIsFull) {
   for (std::size_t i = 0; i < Epoch::kRetireBatch; ++i) retire_one(freed_);
   EXPECT_EQ(freed_, static_cast<int>(Epoch::kRetireBatch));
+}
+
+TEST_F(EpochTest, CollectsWhatAnotherThreadRetiredWhileThatThreadRests) {
+  std::atomic<int> stage{0};
+  std::jthread other([&] {
+    retire_one(freed_);
+    stage = 1;
+    stage.notify_all();
+    stage.wait(1);
+  });
+  stage.wait(0);
+  EXPECT_EQ(Epoch::collect(), 1u);
+  EXPECT_EQ(freed_, 1);
+  EXPECT_EQ(Epoch::pending().records, 0u);
+  stage = 2;
+  stage.notify_all();
+}
+
+TEST_F(EpochTest, ARecordMayRetireAndCollectWhileItIsFreed) {
+  struct Chain : RefCounted {
+    Chain(std::atomic<int>& f, int depth) : freed(f), left(depth) {}
+    ~Chain() {
+      ++freed;
+      if (left > 0) Epoch::retire(make_ref<Chain>(freed, left - 1));
+      EXPECT_EQ(Epoch::collect(), 0u) << "one that frees must not wait for itself";
+    }
+    std::atomic<int>& freed;
+    int left;
+  };
+  Epoch::retire(make_ref<Chain>(freed_, 3));
+  collect_all();
+  EXPECT_EQ(freed_, 4);
+  EXPECT_EQ(Epoch::pending().bytes, 0u);
+}
+
+TEST_F(EpochTest, NamesTheTaskWhoseGuardIsOldest) {
+  EXPECT_EQ(Epoch::oldest_holder(), std::nullopt);
+  auto task =
+      make_ref<TaskContext>(std::uint64_t{41}, std::uint64_t{0}, "list pods", Handler::kHttp,
+                            MonotonicTime{}, std::source_location::current());
+  std::atomic<int> stage{0};
+  std::jthread other([&] {
+    const TaskScope scope(task.get());
+    const Epoch::Guard guard;
+    stage = 1;
+    stage.notify_all();
+    stage.wait(1);
+  });
+  stage.wait(0);
+  const auto first = Epoch::oldest_holder();
+  (void)Epoch::mark();
+  const Epoch::Guard younger;
+  ASSERT_TRUE(first.has_value());
+  EXPECT_EQ(first->task_id, 41u);
+  EXPECT_EQ(Epoch::oldest_holder(), first);
+  stage = 2;
+  stage.notify_all();
+  other.join();
+  EXPECT_NE(Epoch::oldest_holder(), first) << "only the younger guard is left";
+}
+
+TEST_F(EpochTest, WhatWaitsStaysBoundedUnderASteadyWriterWithReadersComingAndGoing) {
+  constexpr std::size_t kBytes = 16 << 10;
+  constexpr int kRecords = 10'000;  // 160 MiB in all
+  std::atomic<bool> stop{false};
+  std::vector<std::jthread> readers;
+  for (int i = 0; i < 3; ++i) {
+    readers.emplace_back([&] {
+      while (!stop.load(std::memory_order_relaxed)) {
+        const Epoch::Guard guard;
+        std::this_thread::yield();  // so that guards are preempted
+      }
+    });
+  }
+  std::size_t most = 0;
+  for (int i = 0; i < kRecords; ++i) {
+    Epoch::retire(make_ref<Record>(freed_), kBytes);
+    most = std::max(most, Epoch::pending().bytes);
+  }
+  stop = true;
+  readers.clear();
+  EXPECT_LE(most, 2 * Epoch::kPendingBytesMax);
+  collect_all();
+  EXPECT_EQ(freed_, kRecords);
+  EXPECT_EQ(Epoch::pending().bytes, 0u);
+}
+
+TEST_F(EpochTest, AWriterIsNotStoppedByAGuardThatStays) {
+  std::atomic<int> stage{0};
+  std::jthread other([&] {
+    const Epoch::Guard guard;
+    stage = 1;
+    stage.notify_all();
+    stage.wait(1);
+  });
+  stage.wait(0);
+  // Says more bytes than there are, to be above the limit soon.
+  constexpr std::size_t kBytes = 1 << 20;
+  const std::size_t count = 2 * Epoch::kPendingBytesMax / kBytes;
+  for (std::size_t i = 0; i < count; ++i) Epoch::retire(make_ref<Record>(freed_), kBytes);
+  EXPECT_EQ(freed_, 0);
+  EXPECT_EQ(Epoch::pending().bytes, count * kBytes);
+  stage = 2;
+  stage.notify_all();
+  other.join();
+  collect_all();
+  EXPECT_EQ(freed_, static_cast<int>(count));
 }
 
 TEST_F(EpochTest, WhatAThreadRetiredIsFreedAfterItsEnd) {
