@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <type_traits>
 #include <utility>
@@ -71,9 +72,21 @@ class Ref {
   T* object_ = nullptr;
 };
 
+/// Room that an object has for bytes of its own, right behind itself in the same block.
+struct Tail {
+  std::size_t bytes = 0;
+};
+
+/// Makes a T. One that says by `T::tail_for(args...)` how much room it wants behind itself gets it,
+/// and is told: T's constructor takes a Tail first, and T's operator new one besides the size.
 template <class T, class... Args>
 [[nodiscard]] Ref<T> make_ref(Args&&... args) {
-  return Ref<T>(new T(std::forward<Args>(args)...));
+  if constexpr (requires { T::tail_for(args...); }) {
+    const Tail tail = T::tail_for(args...);
+    return Ref<T>(new (tail) T(tail, std::forward<Args>(args)...));
+  } else {
+    return Ref<T>(new T(std::forward<Args>(args)...));
+  }
 }
 
 }  // namespace podkeeper::base

@@ -1,9 +1,11 @@
 #pragma once
 
 #include "pkg/base/ref.h"
+#include "pkg/base/slab.h"
 
 #include <cstddef>
 #include <cstdint>
+#include <new>
 #include <string_view>
 
 namespace podkeeper::cmap {
@@ -45,23 +47,46 @@ class Placement {
 };
 
 /// Base of what a map holds: immutable, counted, knows its key and hash. The key's bytes live in
-/// the record, once.
+/// the record, best right behind it (see base::Tail): a find fetches the first two cache lines of a
+/// record at once. What is read seldom belongs into a block of its own, so that many heads share a
+/// page. Records of up to Slabs::kBlockBytesMax come from slabs, tail included; larger ones are
+/// made without a tail and come from operator new.
 class Record : public base::RefCounted {
  public:
   virtual ~Record() = default;
   [[nodiscard]] std::string_view key_text() const noexcept { return key_.text; }
   [[nodiscard]] std::uint64_t hash() const noexcept { return key_.hash; }
   [[nodiscard]] const Key& key() const noexcept { return key_; }
+
+  static void* operator new(std::size_t bytes) {
+    return bytes <= base::Slabs::kBlockBytesMax ? base::Slabs::allocate(bytes)
+                                                : ::operator new(bytes);
+  }
+  static void* operator new(std::size_t bytes, base::Tail tail) {
+    return base::Slabs::allocate(bytes + tail.bytes);
+  }
+  static void operator delete(void* record, std::size_t bytes) noexcept {
+    if (bytes <= base::Slabs::kBlockBytesMax) return base::Slabs::free(record);
+    ::operator delete(record, bytes);
+  }
+  /// For a constructor that throws.
+  static void operator delete(void* record, base::Tail) noexcept { base::Slabs::free(record); }
+
   /// Bytes that come free with this record, body included: a map tells them to the reclaimer, which
-  /// bounds what waits.
-  [[nodiscard]] virtual std::size_t byte_size() const noexcept { return sizeof(Record); }
+  /// bounds what waits, and counts what it holds.
+  [[nodiscard]] std::size_t byte_size() const noexcept { return bytes_; }
 
  protected:
   Record() = default;
-  /// Called by the derived constructor once the key's bytes have their final place.
-  void set_key(Key key) noexcept { key_ = key; }
+  /// Called by the derived constructor once the key's bytes have their final place. `bytes` is what
+  /// byte_size() will say, less than 4 GiB.
+  void set_key(Key key, std::size_t bytes) noexcept {
+    key_ = key;
+    bytes_ = static_cast<std::uint32_t>(bytes);
+  }
 
  private:
+  std::uint32_t bytes_ = 0;
   Key key_;
 };
 

@@ -3,8 +3,10 @@
 #include "pkg/base/clock.h"
 #include "pkg/base/ref.h"
 #include "pkg/base/result.h"
+#include "pkg/base/slab.h"
 #include "pkg/kube/resource.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -70,6 +72,9 @@ class Object {
   Object() = default;
   Object(const Object&) = delete;
   Object& operator=(const Object&) = delete;
+  /// From a slab: what selectors and tables read lies side by side, the bodies elsewhere.
+  static void* operator new(std::size_t bytes) { return base::Slabs::allocate(bytes); }
+  static void operator delete(void* object) noexcept { base::Slabs::free(object); }
 
   std::string key_text;  ///< "namespace/name", or "name"
   std::size_t namespace_length = 0;
@@ -97,6 +102,7 @@ class Object {
   /// Approximate heap bytes, for --history-bytes and store metrics.
   [[nodiscard]] std::size_t bytes() const noexcept;
 };
+static_assert(sizeof(Object) <= base::Slabs::kBlockBytesMax);
 
 struct DecodeOptions {
   bool drop_managed_fields = false;

@@ -95,7 +95,7 @@ bool terminal(const kube::PodFields& fields) noexcept {
 
 PodStateRecord::PodStateRecord(PodState state) : state_(std::move(state)) {
   PK_CHECK(state_.pod && state_.object().pod() != nullptr, "a pod state needs its pod's record");
-  set_key(state_.pod->key());
+  set_key(state_.pod->key(), base::Slabs::block_bytes(sizeof(PodStateRecord)));
 }
 
 std::optional<PodSort> parse_pod_sort(std::string_view text) noexcept {

@@ -27,7 +27,7 @@ class Item final : public cmap::Record {
   Item(std::string key, std::string tier, std::uint64_t value)
       : text_(std::move(key)), tier_(std::move(tier)), value_(value) {
     labels_.emplace_back("tier", tier_);
-    set_key(cmap::make_key(text_));
+    set_key(cmap::make_key(text_), sizeof(*this));
   }
   [[nodiscard]] Placement placement() const noexcept {
     return {std::string_view(text_).substr(0, text_.find('/')), labels_};

@@ -17,15 +17,12 @@ class Text final : public Record {
  public:
   Text(std::string key, std::uint64_t value, std::uint64_t hash)
       : text_(std::move(key)), value_(value) {
-    set_key({text_, hash});
+    set_key({text_, hash}, sizeof(Text) + text_.size());
     ++alive;
   }
   ~Text() override { --alive; }
 
   [[nodiscard]] std::uint64_t value() const noexcept { return value_; }
-  [[nodiscard]] std::size_t byte_size() const noexcept override {
-    return sizeof(Text) + text_.size();
-  }
 
   inline static std::atomic<int> alive{0};
 
