@@ -35,6 +35,7 @@ App::App(base::World& world, const settings::Settings& settings, telemetry::Metr
       logging_(logging),
       tasks_(world.clock(), static_cast<std::size_t>(settings.max_tasks)),
       upstream_(world, tasks_, "upstream"),
+      reclaimer_(world.clock(), tasks_),
       background_(world, tasks_, "background"),
       connections_(world, tasks_, "connections") {}
 
@@ -52,6 +53,9 @@ Task<Result<void>> App::start() {
   mirrors_ = std::move(*mirrors);
   if (auto ok = mirrors_->start(background_); !ok) co_return ok;
   if (auto ok = start_controllers(); !ok) co_return ok;
+  auto reclaiming = background_.spawn("map reclaimer", base::Handler::kTimer,
+                                      [this] { return reclaimer_.run(); });
+  if (!reclaiming) co_return reclaiming.error();
   add_health_checks();
   collect_metrics();
   co_return start_listeners();

@@ -6,6 +6,7 @@
 #include "pkg/controllers/pod_state_controller.h"
 #include "pkg/http/server.h"
 #include "pkg/kubeapi/read_api.h"
+#include "pkg/runtime/reclaimer.h"
 #include "pkg/runtime/task_group.h"
 #include "pkg/settings/settings.h"
 #include "pkg/simkube/simkube.h"
@@ -53,7 +54,8 @@ class App {
   telemetry::Metrics& metrics_;
   const telemetry::Logging& logging_;
   runtime::TaskRegistry tasks_;
-  runtime::TaskGroup upstream_;     ///< the embedded cluster, stopped last
+  runtime::TaskGroup upstream_;  ///< the embedded cluster, stopped last
+  runtime::Reclaimer reclaimer_;
   runtime::TaskGroup background_;   ///< reflectors and controllers
   runtime::TaskGroup connections_;  ///< of our listeners
   access::LoopbackAuthorizer authorizer_;
