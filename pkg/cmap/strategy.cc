@@ -5,6 +5,7 @@
 #include "pkg/cmap/mutex_map.h"
 #include "pkg/cmap/rw_mutex_map.h"
 #include "pkg/cmap/sharded_map.h"
+#include "pkg/cmap/sync_map.h"
 
 #include <cstddef>
 #include <source_location>
@@ -88,6 +89,8 @@ const char* to_string(Strategy strategy) noexcept {
       return "Sharded";
     case Strategy::kLockFree:
       return "LockFree";
+    case Strategy::kSyncMap:
+      return "SyncMap";
   }
   return "unknown";
 }
@@ -113,6 +116,8 @@ std::unique_ptr<detail::AnyMap> detail::make_map(const MapOptions& options) {
       return std::make_unique<Entry<ShardedMap>>(options.shards, options.hash);
     case Strategy::kLockFree:
       return std::make_unique<Entry<LockFreeMap>>(SegmentLocks(), options.hash);
+    case Strategy::kSyncMap:
+      return std::make_unique<Entry<SyncMap>>(options.hash);
   }
   base::detail::check_failed("strategy", "a map of a strategy that is not built",
                              std::source_location::current());

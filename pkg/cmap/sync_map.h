@@ -1,0 +1,136 @@
+#pragma once
+
+#include "pkg/base/epoch.h"
+#include "pkg/base/mutex.h"
+#include "pkg/base/ref.h"
+#include "pkg/base/thread_annotations.h"
+#include "pkg/cmap/change.h"
+#include "pkg/cmap/counters.h"
+#include "pkg/cmap/strategy.h"
+#include "pkg/cmap/record.h"
+#include "pkg/cmap/sync_table.h"
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+
+namespace podkeeper::cmap {
+
+/// Strategy SyncMap, for keys that are put once and read ever after: the design of Go's sync.Map
+/// (src/sync/map.go up to Go 1.23), in kParts parts that the top bits of the hash choose between,
+/// so that no step is larger than a part.
+///
+/// A part has a read table, whose keys never change, and, while it is amended, a dirty table with
+/// the keys that came since. A key that has a slot in either is read, replaced, erased and brought
+/// back by one compare-and-swap on that slot. Only a key that has none takes the part's mutex, to
+/// get a slot in the dirty table. Who has to look into the dirty table counts a miss (a put does
+/// not); after as many misses as the part has keys, both tables are moved into a new read table
+/// (promotion), without what was erased: those slots are expunged, and their keys come back as new
+/// ones.
+///
+/// Where it differs from Go's: the dirty table has only what the read table lacks, so nothing is
+/// copied when a part becomes amended; it is read without a lock; a promotion that finds the mutex
+/// taken is left to the next miss. So a find never waits, but one in as many as the part has keys
+/// promotes.
+///
+///  * find: lock-free, and wait-free while nobody promotes; two cache misses for a key in the read
+///    table, four otherwise.
+///  * put and erase of a key that has a slot: lock-free, except that they wait for a promotion of
+///    their part that is under way. A new key waits for those of its part.
+///  * Growth: the dirty table doubles in O(its entries) under the part's mutex; a promotion is
+///    O(entries of the part), about 1/kParts of the map, and as much for an erase that leaves a
+///    third of the slots dead. Amortized O(1) each. Readers never wait for either.
+///  * for_each() holds one part's mutex while it collects the part's pointers; it sees each key as
+///    of some moment of the walk.
+///  * Memory: 12..23 B an entry, half as much again while erased keys wait for a promotion; during
+///    one, twice the part's.
+class SyncMap {
+ public:
+  explicit SyncMap(Hash hash = Hash::kXXH3);
+  /// Retires the records and the tables.
+  ~SyncMap();
+  SyncMap(const SyncMap&) = delete;
+  SyncMap& operator=(const SyncMap&) = delete;
+
+  const Record* find(const base::Epoch::Guard&, const Key& key) const {
+    counters_.add(Counters::kFinds);
+    const std::uint64_t hash = placement_(key);
+    Part& part = part_of(hash);
+    const SyncTable read(part.read.load(std::memory_order_acquire));
+    const SyncTable::Hit hit = read.locate(hash, key);
+    if (hit.slot != nullptr) [[likely]]
+      return SyncWord::record(hit.word);
+    return SyncWord::record(search(part, hash, key, read, true).word);
+  }
+  bool put(base::Ref<const Record> record);
+  bool erase(const Key& key);
+  bool compare_and_put(const base::Epoch::Guard& guard, const Record* expected,
+                       base::Ref<const Record> record);
+  bool compare_and_erase(const base::Epoch::Guard& guard, const Key& key, const Record* expected);
+  void for_each(const base::Epoch::Guard& guard,
+                const std::function<void(const Record&)>& visit) const;
+  [[nodiscard]] std::size_t size() const;
+  [[nodiscard]] MapStats stats() const;
+
+  /// Where the keys are, over all parts.
+  struct Levels {
+    std::size_t read_slots = 0;   ///< taken in the read tables, erased ones included
+    std::size_t dirty_slots = 0;  ///< in the dirty tables
+    std::uint64_t promotions = 0;
+  };
+  [[nodiscard]] Levels levels() const;
+
+  static constexpr std::size_t kParts = std::size_t{1} << SyncTable::kSkippedBits;
+
+ private:
+  /// Two cache lines: what readers load, and what writers write.
+  struct alignas(64) Part {
+    std::atomic<std::uintptr_t> read{0};   ///< a SyncTable, always
+    std::atomic<std::uintptr_t> dirty{0};  ///< a SyncTable while the part is amended, else 0
+    alignas(64) base::Mutex mutex;         ///< for new slots and moves
+    std::atomic<std::size_t> misses{0};    ///< since the last promotion
+    std::atomic<std::ptrdiff_t> entries{0};
+    std::atomic<std::size_t> slots{0};  ///< taken in both tables; written under the mutex
+    std::size_t dirty_slots PK_GUARDED_BY(mutex) = 0;
+    std::uint64_t promotions PK_GUARDED_BY(mutex) = 0;
+  };
+  static_assert(alignof(Part) == 64, "a writer of one part must not disturb the readers of any");
+
+  struct Outcome {
+    bool done = false;
+    const Record* before = nullptr;  ///< what the key held, given to the reclaimer
+    [[nodiscard]] bool was_new() const noexcept { return before == nullptr; }
+  };
+  enum class Step { kDone, kRefused, kAgain, kNeedsSlot };
+  struct Move;
+
+  [[nodiscard]] Part& part_of(std::uint64_t hash) const noexcept {
+    return parts_[hash >> (64 - SyncTable::kSkippedBits)];
+  }
+  /// Goes on where `read` has no slot of the key, through dirty and later read tables.
+  SyncTable::Hit search(Part& part, std::uint64_t hash, const Key& key, SyncTable read,
+                        bool count_misses) const;
+  Outcome commit(const Change& change);
+  Outcome commit_put(base::Ref<const Record> record, bool conditional, const Record* expected);
+  Step try_change(Part& part, std::uint64_t hash, const Change& change, const Record** before);
+  static Step change_slot(SyncTable::Hit hit, std::uint64_t hash, const Change& change,
+                          const Record** before);
+  Step add(Part& part, std::uint64_t hash, const Change& change, Move& move)
+      PK_REQUIRES(part.mutex);
+
+  static bool wants_promotion(const Part& part) noexcept;
+  static bool wants_compaction(const Part& part) noexcept;
+  void promote(Part& part) const;
+  void compact(Part& part) const;
+  bool rebuild(Part& part, Move& move) const PK_REQUIRES(part.mutex);
+
+  const Placement placement_;
+  const Hash hash_;
+  mutable Counters counters_;
+  mutable std::array<Part, kParts> parts_;
+};
+static_assert(ConcurrentMap<SyncMap>);
+
+}  // namespace podkeeper::cmap
