@@ -1,6 +1,7 @@
 #include "pkg/cmap/strategy.h"
 
 #include "pkg/base/panic.h"
+#include "pkg/cmap/copy_on_write_map.h"
 #include "pkg/cmap/lock_free_map.h"
 #include "pkg/cmap/mutex_map.h"
 #include "pkg/cmap/rw_mutex_map.h"
@@ -91,6 +92,8 @@ const char* to_string(Strategy strategy) noexcept {
       return "LockFree";
     case Strategy::kSyncMap:
       return "SyncMap";
+    case Strategy::kCopyOnWrite:
+      return "CopyOnWrite";
   }
   return "unknown";
 }
@@ -118,6 +121,8 @@ std::unique_ptr<detail::AnyMap> detail::make_map(const MapOptions& options) {
       return std::make_unique<Entry<LockFreeMap>>(SegmentLocks(), options.hash);
     case Strategy::kSyncMap:
       return std::make_unique<Entry<SyncMap>>(options.hash);
+    case Strategy::kCopyOnWrite:
+      return std::make_unique<Entry<CopyOnWriteMap>>(options.hash);
   }
   base::detail::check_failed("strategy", "a map of a strategy that is not built",
                              std::source_location::current());

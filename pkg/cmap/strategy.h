@@ -17,9 +17,10 @@ namespace podkeeper::cmap {
 
 /// How a map synchronizes its readers and writers; the values of ConcurrentMapPolicy's
 /// spec.strategy that are built.
-enum class Strategy { kMutex, kRWMutex, kSharded, kSyncMap, kLockFree };
-inline constexpr Strategy kStrategies[] = {Strategy::kMutex, Strategy::kRWMutex, Strategy::kSharded,
-                                           Strategy::kSyncMap, Strategy::kLockFree};
+enum class Strategy { kMutex, kRWMutex, kSharded, kSyncMap, kCopyOnWrite, kLockFree };
+inline constexpr Strategy kStrategies[] = {Strategy::kMutex,       Strategy::kRWMutex,
+                                           Strategy::kSharded,     Strategy::kSyncMap,
+                                           Strategy::kCopyOnWrite, Strategy::kLockFree};
 const char* to_string(Strategy strategy) noexcept;
 
 const char* to_string(Hash hash) noexcept;

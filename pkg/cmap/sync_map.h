@@ -6,8 +6,8 @@
 #include "pkg/base/thread_annotations.h"
 #include "pkg/cmap/change.h"
 #include "pkg/cmap/counters.h"
-#include "pkg/cmap/strategy.h"
 #include "pkg/cmap/record.h"
+#include "pkg/cmap/strategy.h"
 #include "pkg/cmap/sync_table.h"
 
 #include <array>
