@@ -82,7 +82,7 @@ std::size_t FlatTable::buckets_for(const Write& write, bool present) const noexc
   const std::size_t entries = size();
   if (write.record != nullptr && !present) {
     if (entries + 1 > share(buckets, kFullest)) return buckets * 2;
-    if (tombstones_ > share(buckets, kTombstones)) return buckets;
+    if (tombstones() > share(buckets, kTombstones)) return buckets;
   } else if (write.record == nullptr && buckets > 1 && entries - 1 < share(buckets, kEmptiest)) {
     std::size_t fewer = buckets / 2;
     while (fewer > 1 && entries <= share(fewer / 2, kAfterShrink)) fewer /= 2;
@@ -129,7 +129,7 @@ void FlatTable::clear(const Buckets::Place& place) noexcept {
   place.word().store(0, std::memory_order_release);
   Buckets::free_tag(place);
   entries_.store(size() - 1, std::memory_order_relaxed);
-  if (place.displaced) ++tombstones_;
+  if (place.displaced) tombstones_.store(tombstones() + 1, std::memory_order_relaxed);
 }
 
 void FlatTable::move_to(Storage& spare) noexcept {
@@ -141,7 +141,7 @@ void FlatTable::move_to(Storage& spare) noexcept {
       if (record != nullptr) place(to, record);
     }
   }
-  tombstones_ = 0;
+  tombstones_.store(0, std::memory_order_relaxed);
   spare.word_ = root_.exchange(spare.word_, std::memory_order_acq_rel);
 }
 

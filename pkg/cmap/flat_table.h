@@ -2,6 +2,7 @@
 
 #include "pkg/base/ref.h"
 #include "pkg/cmap/bucket.h"
+#include "pkg/cmap/inspect.h"
 #include "pkg/cmap/record.h"
 
 #include <atomic>
@@ -110,6 +111,12 @@ class FlatTable {
   }
   [[nodiscard]] std::size_t bytes() const noexcept;
 
+  /// For Observed; any thread, under an Epoch::Guard. The first is O(1), the last O(entries). A key
+  /// without text has no chain where keys are placed by their text.
+  [[nodiscard]] std::uint32_t home_bucket(const Key& key) const noexcept;
+  void describe(const Key& key, ProbeChain& chain) const;
+  void count(TableCensus& census) const;
+
   static constexpr std::size_t kStretchBuckets =
       64;  ///< how much one collect() walks, when nothing is displaced
 
@@ -129,6 +136,9 @@ class FlatTable {
   [[nodiscard]] View view() const noexcept {
     return view_of(root_.load(std::memory_order_acquire));
   }
+  [[nodiscard]] std::size_t tombstones() const noexcept {
+    return tombstones_.load(std::memory_order_relaxed);
+  }
   [[nodiscard]] std::size_t buckets_for(const Write& write, bool present) const noexcept;
   void place(View view, const Record* record) const noexcept;
   void move_to(Storage& spare) noexcept;
@@ -137,8 +147,9 @@ class FlatTable {
   std::atomic<std::uintptr_t> root_;
   const Placement placement_;
   std::atomic<std::size_t> entries_{0};
-  std::size_t tombstones_ =
-      0;  ///< displaced entries erased since the storage was filled: each may leave bits behind
+  /// Displaced entries erased since the storage was filled: each may leave bits behind. The
+  /// writer's; others only look.
+  std::atomic<std::size_t> tombstones_{0};
 };
 
 inline void FlatTable::prefetch_bucket(const Key& key) const noexcept {

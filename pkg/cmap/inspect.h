@@ -23,12 +23,12 @@ struct ProbedBucket {
   struct Slot {
     std::uint8_t tag = 0;  ///< seven bits of the hash, with 0x80; 0: the tag is gone, or not there
     std::uint64_t hash = 0;
-    std::string key;       ///< shortened by shorten_key()
+    std::string key = {};  ///< shortened by shorten_key()
     bool matches = false;  ///< the search compares this one: its tag is the key's
   };
   std::uint32_t index = 0;
-  std::uint8_t overflow = 0;  ///< bit c: a key of class c had to pass this bucket
-  std::vector<Slot> slots;    ///< those in use
+  std::uint8_t overflow = 0;     ///< bit c: a key of class c had to pass this bucket
+  std::vector<Slot> slots = {};  ///< those in use
 };
 
 /// What a search for a key walks through, from its home on. Taken while others write: each word in
@@ -36,13 +36,15 @@ struct ProbedBucket {
 struct ProbeChain {
   static constexpr std::size_t kBucketsMax = 16;  ///< longer ones are cut
 
-  Position home;
-  std::uint32_t tables = 0;   ///< shards or segments; 0: the strategy has no chain to show
+  Position home = {};
+  /// How many tables there are, or would be if all were as small as this one; 0: the strategy has
+  /// no chain to show.
+  std::uint64_t tables = 0;
   std::uint64_t buckets = 0;  ///< of the home's table
   std::uint8_t overflow_class = 0;
   bool found = false;
   bool cut = false;
-  std::vector<ProbedBucket> probed;
+  std::vector<ProbedBucket> probed = {};
 };
 /// One line: "shard 3 of 256, home 17 of 64, absent: [17] overflow 04: 8a default/a 9c* default/b".
 /// A star is behind each tag that the key's hash has too.

@@ -5,6 +5,7 @@
 #include "pkg/cmap/bulk_find.h"
 #include "pkg/cmap/counters.h"
 #include "pkg/cmap/flat_table.h"
+#include "pkg/cmap/inspect.h"
 #include "pkg/cmap/record.h"
 #include "pkg/cmap/strategy.h"
 #include "pkg/cmap/write.h"
@@ -91,7 +92,26 @@ class LockedMap {
     return stats;
   }
 
+  // See Observed.
+  [[nodiscard]] Position position_of(const Key& key) const noexcept {
+    return {.shard = 0, .bucket = beside_writers().home_bucket(key)};
+  }
+  [[nodiscard]] ProbeChain describe(const base::Epoch::Guard&, const Key& key) const {
+    ProbeChain chain{.tables = 1};
+    beside_writers().describe(key, chain);
+    return chain;
+  }
+  [[nodiscard]] std::vector<TableCensus> census(const base::Epoch::Guard&) const {
+    std::vector<TableCensus> one(1);
+    beside_writers().count(one.front());
+    return one;
+  }
+
  private:
+  /// The table without the lock, for what may run beside a writer under an Epoch::Guard.
+  [[nodiscard]] const FlatTable& beside_writers() const noexcept PK_NO_THREAD_SAFETY_ANALYSIS {
+    return table_;
+  }
   auto applier() {
     return [this](const FlatTable::Write& write, FlatTable::Storage& spare) {
       WriteLock<M> lock(mutex_, counters_);

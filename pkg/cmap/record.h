@@ -42,6 +42,9 @@ class Placement {
     return fnv1a_hash(key.text);
   }
 
+  /// Whether it needs the key's text, or the hash that the key carries suffices.
+  [[nodiscard]] bool by_text() const noexcept { return hash_ != Hash::kXXH3; }
+
  private:
   Hash hash_;
 };

@@ -20,10 +20,11 @@ struct alignas(64) Segment {
 
   base::Mutex mutex;  ///< the segment's writers, in a table whose segments have their own locks
   std::atomic<std::uint32_t> entries{0};
-  std::uint32_t tombstones = 0;  ///< displaced entries erased since: each may leave bits behind
-  const std::uint8_t depth;      ///< how many top bits of the hash its keys have in common
-  const std::uint8_t log2;       ///< of the number of buckets
-  bool replaced = false;         ///< frozen: others serve its keys now
+  /// Displaced entries erased since: each may leave bits behind. The writers'; others only look.
+  std::atomic<std::uint32_t> tombstones{0};
+  const std::uint8_t depth;  ///< how many top bits of the hash its keys have in common
+  const std::uint8_t log2;   ///< of the number of buckets
+  bool replaced = false;     ///< frozen: others serve its keys now
 
   [[nodiscard]] Buckets buckets() const noexcept {
     return {reinterpret_cast<Bucket*>(const_cast<Segment*>(this) + 1), log2};

@@ -4,6 +4,7 @@
 #include "pkg/base/ref.h"
 #include "pkg/cmap/bulk_find.h"
 #include "pkg/cmap/counters.h"
+#include "pkg/cmap/inspect.h"
 #include "pkg/cmap/record.h"
 #include "pkg/cmap/split_table.h"
 #include "pkg/cmap/strategy.h"
@@ -96,6 +97,18 @@ class SplitMap {
                           .table_bytes = table_.bytes()};
     counters_.report(stats);
     return stats;
+  }
+
+  // See Observed.
+  [[nodiscard]] Position position_of(const Key& key) const {
+    const base::Epoch::Guard guard;
+    return table_.position_of(key);
+  }
+  [[nodiscard]] ProbeChain describe(const base::Epoch::Guard&, const Key& key) const {
+    return table_.describe(key);
+  }
+  [[nodiscard]] std::vector<TableCensus> census(const base::Epoch::Guard&) const {
+    return table_.census();
   }
 
  private:

@@ -2,6 +2,7 @@
 
 #include "pkg/cmap/bucket.h"
 #include "pkg/cmap/flat_table.h"
+#include "pkg/cmap/inspect.h"
 #include "pkg/cmap/record.h"
 #include "pkg/cmap/segment.h"
 
@@ -114,6 +115,13 @@ class SplitTable {
   [[nodiscard]] std::size_t bytes() const noexcept {
     return bytes_.load(std::memory_order_relaxed);
   }
+
+  /// For Observed; any thread, under an Epoch::Guard. A segment goes by the bits of the hash that
+  /// choose it. The first is O(1), the last O(entries). A key without text has no chain where keys
+  /// are placed by their text.
+  [[nodiscard]] Position position_of(const Key& key) const noexcept;
+  [[nodiscard]] ProbeChain describe(const Key& key) const;
+  [[nodiscard]] std::vector<TableCensus> census() const;
 
  private:
   // A slot of the directory: a segment's buckets with log2 of their number in the low six bits, so

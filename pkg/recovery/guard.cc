@@ -57,6 +57,11 @@ std::string at(const std::source_location& where) {
 bool describe_exception(PanicReport& report) {
   try {
     throw;
+  } catch (const base::Misuse& e) {
+    report.kind = e.kind();
+    report.message = bounded(e.what());
+    report.where = at(e.where());
+    report.parties = e.parties();
   } catch (const base::Panic& e) {
     report.kind = e.kind();
     report.message = bounded(e.what());

@@ -15,25 +15,41 @@
 namespace podkeeper::recovery {
 namespace {
 
-/// A connected sink. Calls are counted so that remove_sink() can wait for the one that is under
-/// way.
-struct Sink {
-  Sink(std::uint64_t number, PanicSink function) : id(number), call(std::move(function)) {}
+/// Somebody else's function. Calls are counted, so that who takes it away can wait for the one that
+/// is under way.
+template <class Function>
+struct Callback {
+  Callback(std::uint64_t number, Function function) : id(number), call(std::move(function)) {}
   const std::uint64_t id;
-  const PanicSink call;
+  const Function call;
   std::atomic<std::uint32_t> running{0};
 
-  void run(const PanicReport& report) noexcept {
+  /// After running was raised by one.
+  template <class... Args>
+  auto run(const Args&... args) noexcept -> decltype(call(args...)) {
+    struct Leave {
+      Callback& callback;
+      ~Leave() {
+        if (callback.running.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+          callback.running.notify_all();
+        }
+      }
+    } const leave{*this};
     try {
-      call(report);
-    } catch (...) {  // a sink's own fault must not become a second panic
+      return call(args...);
+    } catch (...) {  // its own fault must not become a second panic
+      return decltype(call(args...))();
     }
-    leave();
   }
-  void leave() noexcept {
-    if (running.fetch_sub(1, std::memory_order_acq_rel) == 1) running.notify_all();
+  void wait_until_left() const noexcept {
+    for (auto now = running.load(std::memory_order_acquire); now != 0;
+         now = running.load(std::memory_order_acquire)) {
+      running.wait(now, std::memory_order_acquire);
+    }
   }
 };
+using Sink = Callback<PanicSink>;
+using Audit = Callback<MapAudit>;
 
 struct NotedTrace {
   std::array<std::uint8_t, 16> trace_id{};
@@ -49,11 +65,13 @@ struct PanicRecorder::State {
   std::deque<std::shared_ptr<const PanicReport>> reports PK_GUARDED_BY(mutex);  ///< newest first
   std::vector<std::shared_ptr<Sink>> sinks PK_GUARDED_BY(mutex);
   std::uint64_t sinks_made PK_GUARDED_BY(mutex) = 0;
+  std::shared_ptr<Audit> audit PK_GUARDED_BY(mutex);
   base::Mutex traces_mutex;  ///< apart: every request takes it
   std::array<NotedTrace, kTracesMax> traces PK_GUARDED_BY(traces_mutex);
   std::size_t traces_noted PK_GUARDED_BY(traces_mutex) = 0;
 
   std::vector<std::string> active_traces(base::MonotonicTime now);
+  std::vector<std::string> map_audit(const PanicReport& report);
   std::vector<std::shared_ptr<Sink>> keep(const std::shared_ptr<const PanicReport>& report);
 };
 
@@ -78,6 +96,25 @@ std::vector<std::string> PanicRecorder::State::active_traces(base::MonotonicTime
     ids.push_back(base::TraceContext{.trace_id = note.trace_id}.trace_id_hex());
   }
   return ids;
+}
+
+/// What the maps' audit tells, within the report's bounds.
+std::vector<std::string> PanicRecorder::State::map_audit(const PanicReport& report) {
+  std::shared_ptr<Audit> asked;
+  {
+    base::Lock lock(mutex);
+    asked = audit;
+    if (asked == nullptr) return {};
+    asked->running.fetch_add(1, std::memory_order_relaxed);
+  }
+  auto lines = asked->run(report);
+  if (lines.size() > PanicReport::kMapAuditLinesMax) lines.resize(PanicReport::kMapAuditLinesMax);
+  for (std::string& line : lines) {
+    if (line.size() <= PanicReport::kMapAuditLineBytesMax) continue;
+    line.resize(PanicReport::kMapAuditLineBytesMax);
+    line += "...";
+  }
+  return lines;
 }
 
 /// Puts the report into the ring and gives the sinks to call, each marked as running.
@@ -124,10 +161,16 @@ void PanicRecorder::remove_sink(std::uint64_t id) {
     removed = std::move(*found);
     state_->sinks.erase(found);
   }
-  for (auto running = removed->running.load(std::memory_order_acquire); running != 0;
-       running = removed->running.load(std::memory_order_acquire)) {
-    removed->running.wait(running, std::memory_order_acquire);
+  removed->wait_until_left();
+}
+
+void PanicRecorder::set_map_audit(MapAudit audit) {
+  auto next = audit == nullptr ? nullptr : std::make_shared<Audit>(0, std::move(audit));
+  {
+    base::Lock lock(state_->mutex);
+    std::swap(next, state_->audit);
   }
+  if (next != nullptr) next->wait_until_left();
 }
 
 std::uint64_t PanicRecorder::record(PanicReport report) noexcept {
@@ -140,6 +183,7 @@ std::uint64_t PanicRecorder::record(PanicReport report) noexcept {
     }
     report.id = id;
     report.active_traces = state_->active_traces(now);
+    report.map_audit = state_->map_audit(report);
     const auto kept = std::make_shared<const PanicReport>(std::move(report));
     for (const auto& sink : state_->keep(kept)) sink->run(*kept);
   } catch (...) {  // memory is short: the panic is counted, its report is lost

@@ -32,6 +32,12 @@ struct PanicReport {
   base::TraceContext trace;
   std::vector<std::string> active_traces;  ///< trace ids seen in the last 3 s
   base::RequestFeatures request;
+  std::vector<base::MisuseParty> parties =
+      {};  ///< of a base::Misuse: who noticed, then whom it met
+  /// What the map room kept about this task's operations, one line each; see set_map_audit().
+  std::vector<std::string> map_audit = {};
+  static constexpr std::size_t kMapAuditLinesMax = 32;
+  static constexpr std::size_t kMapAuditLineBytesMax = 512;  ///< longer ones are cut, "..." behind
 };
 
 /// Resolves return addresses to "function at file:line, inlined into function at file:line", or
@@ -43,6 +49,11 @@ std::vector<std::string> symbolize(const std::vector<void*>& stack);
 /// Called for every recovered panic, on the thread where it was recovered. Must not throw or block;
 /// what it throws all the same is dropped, and the other sinks are still called.
 using PanicSink = std::function<void(const PanicReport&)>;
+
+/// Asked once for each recovered panic, on its thread and while its exception is being handled, for
+/// the lines of PanicReport::map_audit. Must not block; what it throws is dropped, and the report
+/// goes without.
+using MapAudit = std::function<std::vector<std::string>(const PanicReport&)>;
 
 /// The process's recorder: a ring of the last reports, and the sinks that the daemon connects.
 /// Thread-safe.
@@ -66,8 +77,12 @@ class PanicRecorder {
   /// When it returns, the sink does not run and never will again. Not from inside a sink.
   void remove_sink(std::uint64_t id);
 
-  /// Gives the report its id (returned), time and active traces, keeps it and hands it to the
-  /// sinks.
+  /// Who tells what the maps remember; null: nobody. When it returns, the one before does not run
+  /// and never will again. Not from inside a sink.
+  void set_map_audit(MapAudit audit);
+
+  /// Gives the report its id (returned), time, active traces and map audit, keeps it and hands it
+  /// to the sinks.
   std::uint64_t record(PanicReport report) noexcept;
   /// Notes that a request with this trace is being handled, for `active_traces`. About 30 ns.
   void note_trace(const base::TraceContext& trace) noexcept;

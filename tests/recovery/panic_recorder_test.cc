@@ -8,6 +8,8 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <exception>
+#include <source_location>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -122,6 +124,54 @@ TEST_F(PanicRecorderTest, HasALimitedNumberOfSinks) {
   EXPECT_THROW(recorder.add_sink([](const PanicReport&) {}), base::Panic);
   EXPECT_THROW(recorder.add_sink(nullptr), base::Panic);
   for (const auto id : ids) recorder.remove_sink(id);
+}
+
+TEST_F(PanicRecorderTest, AsksForTheMapsAuditBeforeItTellsTheSinks) {
+  std::vector<std::string> told;
+  const auto sink = recorder.add_sink([&](const PanicReport& r) { told = r.map_audit; });
+  recorder.set_map_audit([](const PanicReport& report) {
+    EXPECT_NE(std::current_exception(), nullptr) << "the panic is still being handled";
+    return std::vector<std::string>{"of " + report.message, std::string(10'000, 'x')};
+  });
+  (void)guard(base::Handler::kEvent, [] { throw std::runtime_error("a"); });
+  ASSERT_THAT(told, SizeIs(2));
+  EXPECT_EQ(told[0], "of a");
+  EXPECT_EQ(told[1].size(), PanicReport::kMapAuditLineBytesMax + 3);
+  recorder.set_map_audit([](const PanicReport&) { return std::vector<std::string>(1000, "l"); });
+  EXPECT_THAT(recorded().map_audit, SizeIs(PanicReport::kMapAuditLinesMax));
+  recorder.set_map_audit(
+      [](const PanicReport&) -> std::vector<std::string> { throw std::runtime_error("b"); });
+  EXPECT_THAT(recorded().map_audit, IsEmpty());
+  recorder.set_map_audit(nullptr);
+  EXPECT_THAT(recorded().map_audit, IsEmpty());
+  recorder.remove_sink(sink);
+}
+
+TEST_F(PanicRecorderTest, NamesBothPartiesOfAMisuse) {
+  const auto task = base::make_ref<base::TaskContext>(
+      std::uint64_t{7}, std::uint64_t{1}, std::string("sweeper"), base::Handler::kTimer,
+      base::MonotonicTime{}, std::source_location::current());
+  const base::TaskScope scope(task.get());
+  (void)guard(base::Handler::kTimer, [] {
+    throw base::Misuse("two writers in one shard",
+                       base::misuse_by_current_task("erase", nullptr, "a.cc:1"),
+                       base::MisuseParty{.doing = "put",
+                                         .task_id = 3,
+                                         .task_name = "worker",
+                                         .created_by = "b.cc:2",
+                                         .call_site = "c.cc:3"});
+  });
+  const PanicReport report = recorder.last().front();
+  EXPECT_EQ(report.kind, base::PanicKind::kMisuse);
+  ASSERT_THAT(report.parties, SizeIs(2));
+  EXPECT_EQ(report.parties[0].task_name, "sweeper");
+  EXPECT_NE(report.parties[0].created_by.find("panic_recorder_test.cc:"), std::string::npos);
+  EXPECT_EQ(report.parties[1].task_id, 3U);
+  EXPECT_TRUE(report.message.starts_with("two writers in one shard: erase of task sweeper#7 ("))
+      << report.message;
+  EXPECT_TRUE(
+      report.message.ends_with("at a.cc:1 met put of task worker#3 (created by b.cc:2) at c.cc:3"))
+      << report.message;
 }
 
 TEST_F(PanicRecorderTest, LosesNoPanicOfManyThreadsWhileSinksComeAndGo) {
