@@ -52,6 +52,12 @@ void say(const recovery::PanicReport& report, std::uint64_t suppressed) {
 PanicSinks::PanicSinks(base::Clock& clock, telemetry::Metrics& metrics) {
   auto& recorder = recovery::PanicRecorder::instance();
   recorder.set_clock(&clock);
+  // A series that is born with its first panic has not increased: the alert would miss that one.
+  for (const base::Handler handler : base::kHandlers) {
+    for (const base::PanicKind kind : base::kPanicKinds) {
+      metrics.counter(telemetry::kPanics, {base::to_string(handler), base::to_string(kind)});
+    }
+  }
   auto limiter = std::make_shared<telemetry::RateLimiter>(clock, kLineInterval, kLineBurst);
   sink_ = recorder.add_sink([limiter, &metrics](const recovery::PanicReport& report) {
     metrics
