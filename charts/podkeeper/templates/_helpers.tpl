@@ -1,0 +1,154 @@
+{{/* The chart's name, within a label's 63 characters. */}}
+{{- define "podkeeper.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{/* The name of the objects: the release's and the chart's, once where one contains the other. */}}
+{{- define "podkeeper.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" }}
+{{- else if contains (include "podkeeper.name" .) .Release.Name }}
+{{- .Release.Name | trunc 63 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name (include "podkeeper.name" .) | trunc 63 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+
+{{/* The name of cluster-scoped objects, which releases in two namespaces must not share. */}}
+{{- define "podkeeper.clusterName" -}}
+{{- printf "%s-%s" .Release.Namespace (include "podkeeper.fullname" .) | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "podkeeper.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create }}
+{{- default (include "podkeeper.fullname" .) .Values.serviceAccount.name }}
+{{- else }}
+{{- default "default" .Values.serviceAccount.name }}
+{{- end }}
+{{- end }}
+
+{{/* What selects the pods. It never changes: a Deployment's selector is immutable. */}}
+{{- define "podkeeper.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "podkeeper.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "podkeeper.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{ include "podkeeper.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/component: replica
+app.kubernetes.io/part-of: podkeeper
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* An image's reference from {registry, repository, tag, digest} and a default tag. */}}
+{{- define "podkeeper.image" -}}
+{{- $image := .image -}}
+{{- with $image.registry }}{{ . }}/{{ end -}}
+{{- $image.repository -}}
+{{- if $image.digest }}@{{ $image.digest }}{{ else }}:{{ default .defaultTag $image.tag }}{{ end -}}
+{{- end }}
+
+{{- define "podkeeper.proxied" -}}
+{{- if and .Values.apiserver.proxy.enabled (not .Values.apiserver.url) }}true{{ end }}
+{{- end }}
+
+{{/* Where podkeeperd hears the cluster; refuses what could never become ready. */}}
+{{- define "podkeeper.apiserver" -}}
+{{- if .Values.apiserver.url }}
+{{- .Values.apiserver.url }}
+{{- else if .Values.apiserver.proxy.enabled }}
+{{- printf "http://127.0.0.1:%v" .Values.apiserver.proxy.port }}
+{{- else }}
+{{- fail "apiserver.url is empty and apiserver.proxy.enabled is false: set one of them, or podkeeperd has nothing to mirror" }}
+{{- end }}
+{{- end }}
+
+{{/* Rules that concern more than one value. */}}
+{{- define "podkeeper.check" -}}
+{{- range $needed := list "pods" "nodes" }}
+{{- if not (has $needed $.Values.config.resources) }}
+{{- fail (printf "config.resources lacks %s, which /state is derived from: add it" $needed) }}
+{{- end }}
+{{- end }}
+{{- $seen := dict }}
+{{- $ports := merge (dict) .Values.ports }}
+{{- if include "podkeeper.proxied" . }}
+{{- $_ := set $ports "proxy" .Values.apiserver.proxy.port }}
+{{- end }}
+{{- range $name, $port := $ports }}
+{{- $key := printf "%v" $port }}
+{{- $where := ternary "apiserver.proxy.port" (printf "ports.%s" $name) (eq $name "proxy") }}
+{{- if hasKey $seen $key }}
+{{- fail (printf "%s and %s are both %s: give each a port of its own" (get $seen $key) $where $key) }}
+{{- end }}
+{{- $_ := set $seen $key $where }}
+{{- end }}
+{{- $pdb := .Values.podDisruptionBudget }}
+{{- if and $pdb.enabled (eq (kindIs "invalid" $pdb.minAvailable) (kindIs "invalid" $pdb.maxUnavailable)) }}
+{{- fail "podDisruptionBudget: give one of minAvailable and maxUnavailable, and null for the other" }}
+{{- end }}
+{{- if and .Values.serviceMonitor.enabled .Values.podMonitor.enabled }}
+{{- fail "serviceMonitor.enabled and podMonitor.enabled are both true: every replica would be scraped twice" }}
+{{- end }}
+{{- end }}
+
+{{/* The configuration file: `config`, and what is the chart's to say. */}}
+{{- define "podkeeper.config" -}}
+apiVersion: config.podkeeper.dev/v1alpha1
+kind: PodkeeperConfiguration
+apiserver: {{ include "podkeeper.apiserver" . | quote }}
+apiBindAddress: {{ printf "127.0.0.1:%v" .Values.ports.api | quote }}
+authMode: None
+metricsBindAddress: {{ printf ":%v" .Values.ports.metrics | quote }}
+healthProbeBindAddress: {{ printf ":%v" .Values.ports.health | quote }}
+{{- range $key, $value := .Values.config }}
+{{- if kindIs "slice" $value }}
+{{ $key }}: {{ toJson $value }}
+{{- else if kindIs "float64" $value }}
+{{ $key }}: {{ int64 $value }}
+{{- else }}
+{{ $key }}: {{ $value }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* One rule a group: what the mirrors of `config.resources` need, and no more. */}}
+{{- define "podkeeper.rules" -}}
+{{- $groups := dict }}
+{{- range .Values.config.resources }}
+{{- $parts := splitn "." 2 . }}
+{{- $group := default "" $parts._1 }}
+{{- $_ := set $groups $group (append (default (list) (get $groups $group)) $parts._0) }}
+{{- end }}
+{{- range $group, $plurals := $groups }}
+- apiGroups: [{{ $group | quote }}]
+  resources: {{ $plurals | uniq | sortAlpha | toJson }}
+  verbs: ["get", "list", "watch"]
+{{- end }}
+{{- end }}
+
+{{/* A scrape's settings, the same for ServiceMonitor and PodMonitor. */}}
+{{- define "podkeeper.endpoint" -}}
+- port: metrics
+  path: /metrics
+  scheme: http
+  {{- with .interval }}
+  interval: {{ . }}
+  {{- end }}
+  {{- with .scrapeTimeout }}
+  scrapeTimeout: {{ . }}
+  {{- end }}
+  {{- with .relabelings }}
+  relabelings:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .metricRelabelings }}
+  metricRelabelings:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}
