@@ -89,6 +89,24 @@ pk_counts() {
   pk_failed=$((tests - pk_passed - pk_skipped))
 }
 
+# pk_check_deploy [ARGUMENT...]: runs scripts/check-deploy and adds its counts to pk_passed,
+# pk_failed and pk_skipped.
+pk_check_deploy() {
+  local counts log code=0
+  log=$(mktemp)
+  scripts/check-deploy "$@" | tee "$log" || code=$?
+  counts=$(tail -n 1 "$log")
+  rm -f "$log"
+  if [[ "$counts" =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ skipped$ ]]; then
+    pk_passed=$((pk_passed + BASH_REMATCH[1]))
+    pk_failed=$((pk_failed + BASH_REMATCH[2]))
+    pk_skipped=$((pk_skipped + BASH_REMATCH[3]))
+  elif ((code == 0)); then
+    code=1
+  fi
+  if ((code != 0 && pk_failed == 0)); then pk_failed=1; fi
+}
+
 # pk_commit: the commit that is measured, "-dirty" when the tree differs from it (records aside).
 pk_commit() {
   local dirty=""
