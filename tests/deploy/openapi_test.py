@@ -143,7 +143,8 @@ class OpenApi(StandaloneTest):
         operation = self.document.root["paths"]["/state/v1/summary"]["get"]
         message = self.check("/state/v1/none", operation, 404)["error"]["message"]
         served = set()
-        for path in re.findall(r"(/state/v1/[\w/]+(?:\[[^\]]*\])?)", message.partition(";")[2]):
+        listed = message.partition(";")[2]
+        for path in re.findall(r"(/state/v1/[\w/]+(?:\[[^\]]*\])?)", listed):
             base, bracket, rest = path.partition("[")
             served |= {base, base + rest.rstrip("]")} if bracket else {base}
         written = {re.sub(r"\{(\w+)\}", lambda m: m[1].upper(), p) for p, _, _ in self.operations()}
