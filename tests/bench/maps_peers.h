@@ -16,6 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <libcuckoo/cuckoohash_map.hh>
 #include <memory>
 #include <mutex>
 #include <oneapi/tbb/concurrent_hash_map.h>
@@ -101,6 +102,14 @@ class ShardedPeer : public NoThreads {
     const auto at = shard.table.find(key);
     if (at != shard.table.end()) shard.table.erase(at);
   }
+  /// Shows every value's number, a shard under its lock at a time.
+  template <class F>
+  void each(F&& visit) {
+    for (std::size_t i = 0; i < 256; ++i) {
+      ReadGuard guard(shards_[i].lock);
+      for (const auto& [key, value] : shards_[i].table) visit(value->number);
+    }
+  }
 
  private:
   struct alignas(64) Shard {
@@ -164,6 +173,27 @@ class Tbb : public NoThreads {
   };
   using Table = oneapi::tbb::concurrent_hash_map<OwnedKey, std::shared_ptr<const Value>, Compare>;
   Table table_;
+};
+
+using CuckooTable =
+    libcuckoo::cuckoohash_map<OwnedKey, std::shared_ptr<const Value>, KeyHash, KeyEqual>;
+
+/// libcuckoo's map: two buckets a key, a spinlock a bucket that readers take, too.
+class Cuckoo : public NoThreads {
+ public:
+  std::uint64_t find(const Key& key) {
+    std::shared_ptr<const Value> value;
+    table_.find_fn(key, [&value](const auto& found) { value = found; });
+    return value == nullptr ? 0 : value->number;
+  }
+  void put(const Key& key, std::uint64_t number) {
+    auto value = std::make_shared<const Value>(number);
+    table_.upsert(key, [&value](auto& held) { held.swap(value); }, value);
+  }
+  void erase(const Key& key) { table_.erase(key); }
+
+ private:
+  CuckooTable table_;
 };
 
 /// liburcu's lock-free hash table: readers in an RCU section, one node an entry, nodes reclaimed by
@@ -260,6 +290,10 @@ class Ours : public NoThreads {
     map_.put(base::make_ref<const BenchRecord>(key, number));
   }
   void erase(const Key& key) { map_.erase(key); }
+  template <class F>
+  void each(F&& visit) {
+    map_.for_each(base::Epoch::Guard(), [&visit](const BenchRecord& r) { visit(r.number()); });
+  }
   [[nodiscard]] cmap::MapStats stats() const { return map_.stats(); }
 
  private:
