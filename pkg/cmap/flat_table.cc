@@ -91,7 +91,7 @@ std::size_t FlatTable::buckets_for(const Write& write, bool present) const noexc
   return 0;
 }
 
-FlatTable::Answer FlatTable::apply(const Write& write, Storage& spare) noexcept {
+FlatTable::Answer FlatTable::change(const Write& write, Storage& spare) noexcept {
   const std::uint64_t hash = placement_(write.key);
   const auto locate = [&](View table) { return table.locate(table.home(hash), hash, write.key); };
   Buckets::Place at = locate(view());
@@ -145,8 +145,8 @@ void FlatTable::move_to(Storage& spare) noexcept {
   spare.word_ = root_.exchange(spare.word_, std::memory_order_acq_rel);
 }
 
-bool FlatTable::collect(std::optional<std::uint64_t>* position,
-                        std::vector<const Record*>* out) const noexcept {
+bool FlatTable::gather(std::optional<std::uint64_t>* position,
+                       std::vector<const Record*>* out) const noexcept {
   out->clear();
   const View table = view();
   const std::size_t mask = table.mask();

@@ -4,6 +4,7 @@
 #include "pkg/cmap/bucket.h"
 #include "pkg/cmap/inspect.h"
 #include "pkg/cmap/record.h"
+#include "pkg/cmap/write_flag.h"
 
 #include <atomic>
 #include <cstddef>
@@ -94,7 +95,9 @@ class FlatTable {
   /// The writer only. On kDone the table owns one count of the record. `spare` is used when its
   /// size is the one needed, and holds the old storage afterwards. O(1), and O(entries) when the
   /// size changes.
-  [[nodiscard]] Answer apply(const Write& write, Storage& spare) noexcept;
+  [[nodiscard]] Answer apply(const Write& write, Storage& spare) {
+    return flag_.write([&] { return change(write, spare); });
+  }
 
   /// Collects the records of one stretch of the hash range, beginning at `*position`, as of one
   /// moment, and moves
@@ -103,7 +106,12 @@ class FlatTable {
   /// Under the owner's lock. False, with `out` empty, when `out` has not the capacity: it never
   /// allocates.
   [[nodiscard]] bool collect(std::optional<std::uint64_t>* position,
-                             std::vector<const Record*>* out) const noexcept;
+                             std::vector<const Record*>* out) const {
+    return flag_.read([&] { return gather(position, out); });
+  }
+
+  /// Guards apply() and collect(): they panic when the owner's lock did not.
+  [[nodiscard]] WriteFlag& flag() noexcept { return flag_; }
 
   /// Any thread.
   [[nodiscard]] std::size_t size() const noexcept {
@@ -139,6 +147,9 @@ class FlatTable {
   [[nodiscard]] std::size_t tombstones() const noexcept {
     return tombstones_.load(std::memory_order_relaxed);
   }
+  Answer change(const Write& write, Storage& spare) noexcept;
+  bool gather(std::optional<std::uint64_t>* position,
+              std::vector<const Record*>* out) const noexcept;
   [[nodiscard]] std::size_t buckets_for(const Write& write, bool present) const noexcept;
   void place(View view, const Record* record) const noexcept;
   void move_to(Storage& spare) noexcept;
@@ -150,6 +161,7 @@ class FlatTable {
   /// Displaced entries erased since the storage was filled: each may leave bits behind. The
   /// writer's; others only look.
   std::atomic<std::size_t> tombstones_{0};
+  WriteFlag flag_;
 };
 
 inline void FlatTable::prefetch_bucket(const Key& key) const noexcept {

@@ -6,10 +6,12 @@
 #include "pkg/cmap/observed.h"
 #include "pkg/cmap/record.h"
 #include "pkg/cmap/strategy.h"
+#include "pkg/cmap/write_flag.h"
 
 #include <concepts>
 #include <cstddef>
 #include <memory>
+#include <source_location>
 #include <span>
 #include <utility>
 #include <vector>
@@ -18,13 +20,15 @@ namespace podkeeper::cmap {
 
 /// A concurrent map of immutable V (derived from Record) whose strategy is chosen when it is made.
 /// Any thread may call anything. The rules are those of ConcurrentMap (strategy.h). It is no value:
-/// it can be neither copied nor moved, so nobody works on a second one by accident.
+/// it can be neither copied nor moved, so nobody works on a second one by accident. Use before it
+/// is made or after it is gone panics as misuse, as far as its memory still tells.
 template <std::derived_from<Record> V>
 class Map final : public Observed {
  public:
   explicit Map(const MapOptions& options = {}) : impl_(detail::make_map(options)) {}
 
   const V* find(const base::Epoch::Guard& guard, const Key& key) const {
+    life_.expect_alive();
     const Record* found = nullptr;
     observe(Operation::kFind, key, nullptr, [&] {
       found = impl_->find(guard, key);
@@ -37,29 +41,39 @@ class Map final : public Observed {
   /// that the cache misses overlap: worth it from about four keys on.
   void find_many(const base::Epoch::Guard& guard, std::span<const Key> keys,
                  std::span<const Record*> found) const {
+    life_.expect_alive();
     impl_->find_many(guard, keys, found);
     observe_finds(keys, found);
   }
-  bool put(base::Ref<const V> record) {
+  bool put(base::Ref<const V> record,
+           std::source_location where = std::source_location::current()) {
+    enter(where);
     const V* owner = record.get();
     return observe(Operation::kPut, owner->key(), owner,
                    [&] { return impl_->put(std::move(record)); });
   }
-  bool erase(const Key& key) {
+  bool erase(const Key& key, std::source_location where = std::source_location::current()) {
+    enter(where);
     return observe(Operation::kErase, key, nullptr, [&] { return impl_->erase(key); });
   }
   bool compare_and_put(const base::Epoch::Guard& guard, const V* expected,
-                       base::Ref<const V> record) {
+                       base::Ref<const V> record,
+                       std::source_location where = std::source_location::current()) {
+    enter(where);
     const V* owner = record.get();
     return observe(Operation::kCompareAndPut, owner->key(), owner,
                    [&] { return impl_->compare_and_put(guard, expected, std::move(record)); });
   }
-  bool compare_and_erase(const base::Epoch::Guard& guard, const Key& key, const V* expected) {
+  bool compare_and_erase(const base::Epoch::Guard& guard, const Key& key, const V* expected,
+                         std::source_location where = std::source_location::current()) {
+    enter(where);
     return observe(Operation::kCompareAndErase, key, nullptr,
                    [&] { return impl_->compare_and_erase(guard, key, expected); });
   }
   template <class F>
-  void for_each(const base::Epoch::Guard& guard, F&& visit) const {
+  void for_each(const base::Epoch::Guard& guard, F&& visit,
+                std::source_location where = std::source_location::current()) const {
+    enter(where);
     observe(Operation::kIterate, Key{}, nullptr, [&] {
       impl_->for_each(guard, [&](const Record& r) { visit(static_cast<const V&>(r)); });
       return true;
@@ -81,6 +95,13 @@ class Map final : public Observed {
   }
 
  private:
+  /// Before an operation that may be misuse: there is a map, and where it was called.
+  void enter(std::source_location where) const {
+    Caller::mine().at(where);
+    life_.expect_alive();
+  }
+
+  WriteFlag life_;
   std::unique_ptr<detail::AnyMap> impl_;
 };
 

@@ -2,6 +2,7 @@
 
 #include "pkg/base/mutex.h"
 #include "pkg/cmap/bucket.h"
+#include "pkg/cmap/write_flag.h"
 
 #include <array>
 #include <atomic>
@@ -24,6 +25,7 @@ struct alignas(64) Segment {
   std::atomic<std::uint32_t> tombstones{0};
   const std::uint8_t depth;  ///< how many top bits of the hash its keys have in common
   const std::uint8_t log2;   ///< of the number of buckets
+  WriteFlag flag;            ///< says when the lock for this segment did not guard it
   bool replaced = false;     ///< frozen: others serve its keys now
 
   [[nodiscard]] Buckets buckets() const noexcept {

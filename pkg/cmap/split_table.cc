@@ -132,8 +132,8 @@ std::optional<SplitTable::Answer> SplitTable::replace(const Write& write,
   }
 }
 
-SplitTable::Answer SplitTable::apply(const Write& write, std::uint64_t hash, Segment& segment,
-                                     Spare& spare) noexcept {
+SplitTable::Answer SplitTable::change(const Write& write, std::uint64_t hash, Segment& segment,
+                                      Spare& spare) noexcept {
   const Buckets::Place at = segment.buckets().locate(home(hash), hash, write.key);
   if (at.bucket == nullptr) {
     if (write.record == nullptr || write.expected != nullptr) return {};
@@ -178,7 +178,8 @@ SplitTable::Answer SplitTable::insert(const Record* record, std::uint64_t hash, 
   return {.outcome = Outcome::kDone};
 }
 
-SplitTable::Answer SplitTable::shrink(std::uint64_t hash, Segment& segment, Spare& spare) noexcept {
+SplitTable::Answer SplitTable::make_smaller(std::uint64_t hash, Segment& segment,
+                                            Spare& spare) noexcept {
   const Replacement plan = plan_for_erase(segment, hash);
   if (plan.kind == Kind::kNone) return {};
   if (!spare.serves(plan, segment.depth)) {
@@ -328,8 +329,8 @@ std::span<SplitTable::Slot> SplitTable::slots_for(std::uint64_t prefix,
   return {slots + index, std::size_t{1} << (64 - shift - depth)};
 }
 
-bool SplitTable::collect(const Segment& segment, std::optional<std::uint64_t>* position,
-                         std::vector<const Record*>* out) const noexcept {
+bool SplitTable::gather(const Segment& segment, std::optional<std::uint64_t>* position,
+                        std::vector<const Record*>* out) const noexcept {
   out->clear();
   if (out->capacity() < count(segment)) return false;
   const std::uint64_t from = position->value();

@@ -98,17 +98,23 @@ class SplitTable {
   /// one count of the record. `spare` is used when it is the one needed, and holds what it replaced
   /// afterwards. O(entries of a segment).
   [[nodiscard]] Answer apply(const Write& write, std::uint64_t hash, Segment& segment,
-                             Spare& spare) noexcept;
+                             Spare& spare) {
+    return segment.flag.write([&] { return change(write, hash, segment, spare); });
+  }
   /// Makes the segment, or it and its neighbour, smaller, where apply() said it could be done and
   /// it still can; says what can be done next. Under its lock. O(entries of a segment).
-  [[nodiscard]] Answer shrink(std::uint64_t hash, Segment& segment, Spare& spare) noexcept;
+  [[nodiscard]] Answer shrink(std::uint64_t hash, Segment& segment, Spare& spare) {
+    return segment.flag.write([&] { return make_smaller(hash, segment, spare); });
+  }
   static Spare make_spare(const Answer& answer) { return Spare(answer.plan, answer.depth); }
 
   /// Collects the records of `segment`, which serves `*position`, from there on, as of one moment
   /// but for replace(), and moves `*position` behind it; empty after the last. Under its lock.
   /// False, with `out` empty, when `out` has not the capacity: it never allocates.
   [[nodiscard]] bool collect(const Segment& segment, std::optional<std::uint64_t>* position,
-                             std::vector<const Record*>* out) const noexcept;
+                             std::vector<const Record*>* out) const {
+    return segment.flag.read([&] { return gather(segment, position, out); });
+  }
 
   /// Any thread, under an Epoch::Guard. O(segments).
   [[nodiscard]] std::size_t size() const noexcept;
@@ -161,6 +167,10 @@ class SplitTable {
                                            std::uint64_t hash) const noexcept;
   [[nodiscard]] std::size_t count_upper_half(const Segment& segment) const noexcept;
   void add(Segment& segment, const Record* record) const noexcept;
+  Answer change(const Write& write, std::uint64_t hash, Segment& segment, Spare& spare) noexcept;
+  Answer make_smaller(std::uint64_t hash, Segment& segment, Spare& spare) noexcept;
+  bool gather(const Segment& segment, std::optional<std::uint64_t>* position,
+              std::vector<const Record*>* out) const noexcept;
   Answer insert(const Record* record, std::uint64_t hash, Segment& segment, Spare& spare) noexcept;
   Answer merge(Segment& segment, std::uint64_t hash, Spare& spare) noexcept;
   void move(Segment& from, const Spare& spare) const noexcept;

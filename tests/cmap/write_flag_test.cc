@@ -1,0 +1,215 @@
+#include "pkg/cmap/write_flag.h"
+
+#include "pkg/base/panic.h"
+#include "pkg/base/ref.h"
+#include "pkg/base/task_context.h"
+#include "pkg/cmap/flat_table.h"
+#include "pkg/cmap/map.h"
+#include "pkg/cmap/split_table.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <source_location>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tests/cmap/support/text_record.h"
+
+namespace podkeeper::cmap {
+namespace {
+
+using base::TaskContext;
+
+base::Ref<TaskContext> task(const std::string& name) {
+  return base::make_ref<TaskContext>(1u, 0u, name, base::Handler::kThread, base::MonotonicTime{},
+                                     std::source_location::current());
+}
+
+/// The panic that `body` ends in, run as a task of its own on a thread of its own.
+std::optional<base::Panic> panic_of(const std::function<void()>& body) {
+  std::optional<base::Panic> caught;
+  std::thread([&] {
+    const auto late = task("late");
+    const base::TaskScope scope(late.get());
+    try {
+      body();
+    } catch (const base::Panic& panic) {
+      caught = panic;
+    }
+  }).join();
+  return caught;
+}
+
+/// Says that it is misuse, and of whom by whom.
+void expect_both_named(const std::optional<base::Panic>& panic, const std::string& act) {
+  ASSERT_TRUE(panic.has_value());
+  EXPECT_EQ(panic->kind(), base::PanicKind::kMisuse);
+  const std::string why = panic->what();
+  const std::string here = __FILE__;
+  EXPECT_EQ(why.find("task 'late' (created at " + here), 0u) << why;
+  EXPECT_NE(why.find(act + " a map that task 'early' (created at " + here), std::string::npos)
+      << why;
+  EXPECT_NE(why.find(") at " + here + ":"), std::string::npos) << why;
+  EXPECT_TRUE(why.ends_with("is writing")) << why;
+}
+
+/// A write by a task "early" that goes on while `meanwhile` runs.
+void write_while(WriteFlag& flag, const std::function<void()>& meanwhile) {
+  const auto early = task("early");
+  const base::TaskScope scope(early.get());
+  Caller::mine().at(std::source_location::current());
+  flag.write([&] {
+    meanwhile();
+    return true;
+  });
+}
+
+TEST(WriteFlag, RefusesASecondWriterAndNamesBoth) {
+  WriteFlag flag;
+  write_while(flag, [&] {
+    expect_both_named(panic_of([&] {
+                        Caller::mine().at(std::source_location::current());
+                        flag.write([] { return true; });
+                      }),
+                      "writes");
+  });
+  EXPECT_TRUE(flag.write([] { return true; })) << "the first goes on undisturbed";
+}
+
+TEST(WriteFlag, RefusesToIterateWhileAnotherWrites) {
+  WriteFlag flag;
+  write_while(flag, [&] {
+    expect_both_named(panic_of([&] {
+                        Caller::mine().at(std::source_location::current());
+                        flag.read([] { return true; });
+                      }),
+                      "iterates");
+  });
+}
+
+TEST(WriteFlag, RefusesAnIterationThatAWriterBrokeInto) {
+  WriteFlag flag;
+  std::atomic<int> step{0};
+  std::thread writer;
+  const auto panic = panic_of([&] {
+    Caller::mine().at(std::source_location::current());
+    flag.read([&] {
+      writer = std::thread([&] {
+        write_while(flag, [&] {
+          step = 1;
+          while (step != 2) std::this_thread::yield();
+        });
+      });
+      while (step != 1) std::this_thread::yield();
+      return true;
+    });
+  });
+  step = 2;
+  writer.join();
+  expect_both_named(panic, "iterates");
+}
+
+TEST(WriteFlag, NamesAThreadOutsideAnyTask) {
+  WriteFlag flag;
+  flag.write([&] {
+    const auto panic = panic_of([&] { flag.write([] { return true; }); });
+    EXPECT_NE(std::string(panic->what()).find("that a thread outside any task at"),
+              std::string::npos)
+        << panic->what();
+    return true;
+  });
+}
+
+TEST(WriteFlag, IsAlwaysOnInAFlatTable) {
+  FlatTable table;
+  write_while(table.flag(), [&] {
+    const auto record = testing::text("a", 1);
+    FlatTable::Spare spare;
+    expect_both_named(panic_of([&] {
+                        Caller::mine().at(std::source_location::current());
+                        (void)table.apply({.key = record->key(), .record = record.get()}, spare);
+                      }),
+                      "writes");
+    EXPECT_EQ(table.find(record->key()), nullptr) << "nothing was changed";
+    std::vector<const Record*> out;
+    expect_both_named(panic_of([&] {
+                        Caller::mine().at(std::source_location::current());
+                        std::optional<std::uint64_t> position = 0;
+                        (void)table.collect(&position, &out);
+                      }),
+                      "iterates");
+  });
+}
+
+TEST(WriteFlag, IsAlwaysOnInEachSegment) {
+  SplitTable table({.depth = 1});
+  const auto record = testing::text_with_hash("a", 1, 0);
+  Segment& segment = table.segment_for(0);
+  write_while(segment.flag, [&] {
+    Spare spare;
+    const auto write = [&](std::uint64_t hash) {
+      Caller::mine().at(std::source_location::current());
+      const Key key{"b", hash};
+      (void)table.apply({.key = key}, hash, table.segment_for(hash), spare);
+    };
+    expect_both_named(panic_of([&] { write(0); }), "writes");
+    EXPECT_EQ(panic_of([&] { write(~std::uint64_t{0}); }), std::nullopt) << "another segment";
+    std::vector<const Record*> out;
+    expect_both_named(panic_of([&] {
+                        Caller::mine().at(std::source_location::current());
+                        std::optional<std::uint64_t> position = 0;
+                        (void)table.collect(segment, &position, &out);
+                      }),
+                      "iterates");
+  });
+}
+
+#if defined(__clang__)
+#define PK_NO_SANITIZE_OBJECTS __attribute__((no_sanitize("vptr", "null")))
+#else
+#define PK_NO_SANITIZE_OBJECTS
+#endif
+
+using Handle = Map<testing::Text>;
+/// Memory for a map, all zero as of a static one before its constructor runs.
+struct Memory {
+  Handle& as_map() { return *reinterpret_cast<Handle*>(bytes.data()); }
+  alignas(Handle) std::array<std::byte, sizeof(Handle)> bytes{};
+};
+
+PK_NO_SANITIZE_OBJECTS std::string what_of_use(Handle& map) {
+  std::string all;
+  const auto attempt = [&](auto&& use) PK_NO_SANITIZE_OBJECTS {
+    try {
+      use();
+    } catch (const base::Panic& panic) {
+      EXPECT_EQ(panic.kind(), base::PanicKind::kMisuse);
+      all += std::string(panic.what()).substr(std::string(panic.what()).rfind("that is")) + ";";
+    }
+  };
+  attempt([&]() PK_NO_SANITIZE_OBJECTS { map.put(testing::text("a", 1)); });
+  attempt([&]() PK_NO_SANITIZE_OBJECTS { map.find(base::Epoch::Guard(), make_key("a")); });
+  attempt([&]() PK_NO_SANITIZE_OBJECTS { map.for_each(base::Epoch::Guard(), [](const auto&) {}); });
+  return all;
+}
+
+TEST(WriteFlag, RefusesAMapThatIsNotMadeYet) {
+  Memory memory;
+  EXPECT_EQ(what_of_use(memory.as_map()),
+            "that is not made yet;that is not made yet;that is not made yet;");
+}
+
+TEST(WriteFlag, RefusesAMapThatIsGone) {
+  Memory memory;
+  std::destroy_at(std::construct_at(&memory.as_map()));
+  EXPECT_EQ(what_of_use(memory.as_map()), "that is gone;that is gone;that is gone;");
+}
+
+}  // namespace
+}  // namespace podkeeper::cmap
