@@ -99,7 +99,7 @@ class Object {
   [[nodiscard]] std::optional<std::string_view> label(std::string_view key) const noexcept;
   [[nodiscard]] const PodFields* pod() const noexcept { return std::get_if<PodFields>(&fields); }
   [[nodiscard]] const NodeFields* node() const noexcept { return std::get_if<NodeFields>(&fields); }
-  /// Approximate heap bytes, for --history-bytes and store metrics.
+  /// The bytes allocated for it, exactly; for --history-bytes, store metrics and /state/v1/maps.
   [[nodiscard]] std::size_t bytes() const noexcept;
 };
 static_assert(sizeof(Object) <= base::Slabs::kBlockBytesMax);

@@ -37,7 +37,7 @@ class Record final : public cmap::Record {
   }
   /// The node a pod is bound to; empty for an unscheduled pod and for what is no pod.
   [[nodiscard]] std::string_view node() const noexcept { return node_; }
-  /// Approximate heap bytes, the object's included.
+  /// The bytes allocated for it, the object's included.
   [[nodiscard]] std::size_t bytes() const noexcept { return byte_size(); }
 
  private:

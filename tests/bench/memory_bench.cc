@@ -148,7 +148,10 @@ void measure_pods(Report& report) {
   base::Epoch::collect();
   const auto stats = store.stats();
   const auto pods = static_cast<double>(stats.objects);
-  const double said = static_cast<double>(stats.bytes + stats.index_bytes + stats.map.table_bytes);
+  std::size_t tables = 0;
+  for (const state::PartitionStats& each : store.partitions().stats())
+    tables += each.map.table_bytes;
+  const auto said = static_cast<double>(stats.bytes + stats.index_bytes + tables);
   const auto resident = static_cast<double>(resident_bytes() - before);
   std::printf("%zu pods: JSON %.0f B a pod; accounted %.0f, resident %.0f\n", stats.objects,
               static_cast<double>(json) / pods, said / pods, resident / pods);
