@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -48,7 +49,8 @@ std::string Resource::path(std::string_view namespace_, std::string_view name) c
 
 namespace {
 
-std::vector<Resource> make_builtin_resources() {
+/// Those that simkube's actors use.
+std::vector<Resource> cluster_resources() {
   return {
       {.group = "",
        .version = "v1",
@@ -80,6 +82,12 @@ std::vector<Resource> make_builtin_resources() {
        .kind = "Namespace",
        .short_names = {"ns"},
        .namespaced = false},
+  };
+}
+
+/// Those that policies and reports about them need.
+std::vector<Resource> policy_resources() {
+  return {
       {.group = "podkeeper.dev",
        .version = "v1alpha1",
        .plural = "concurrentmappolicies",
@@ -124,7 +132,11 @@ std::vector<Resource> make_builtin_resources() {
 }  // namespace
 
 const std::vector<Resource>& builtin_resources() {
-  static const std::vector<Resource> resources = make_builtin_resources();
+  static const std::vector<Resource> resources = [] {
+    auto all = cluster_resources();
+    std::ranges::move(policy_resources(), std::back_inserter(all));
+    return all;
+  }();
   return resources;
 }
 

@@ -12,7 +12,7 @@
 namespace podkeeper::kubeapi {
 namespace {
 
-using Resources = std::vector<const kube::Resource*>;
+using Resources = std::vector<Discovered>;
 
 constexpr std::string_view kReadVerbs = R"(["get","list","watch"])";
 constexpr std::string_view kWriteVerbs =
@@ -27,23 +27,24 @@ std::string_view status_verbs(bool writable) {
   return writable ? kStatusWriteVerbs : kStatusReadVerbs;
 }
 
-/// `,"shortNames":["po"],"categories":["all"]`, as far as there are any.
-std::string names_and_categories(const kube::Resource& resource) {
-  std::string json;
-  if (!resource.short_names.empty()) {
-    json += R"(,"shortNames":[)";
-    for (const auto& name : resource.short_names) {
-      if (!json.ends_with('[')) json += ',';
-      kube::append_json_string(json, name);
-    }
-    json += ']';
+/// `,"KEY":["po"]`, or nothing for an empty list.
+std::string text_list(std::string_view key, const std::vector<std::string>& texts) {
+  if (texts.empty()) return "";
+  std::string json = R"(,")" + std::string(key) + R"(":[)";
+  for (const auto& text : texts) {
+    if (!json.ends_with('[')) json += ',';
+    kube::append_json_string(json, text);
   }
-  if (resource == kube::pods() || resource == kube::deployments())
-    json += R"(,"categories":["all"])";
-  return json;
+  return json + ']';
 }
 
-std::string legacy_resource(const kube::Resource& resource, bool writable) {
+std::string names_and_categories(const kube::Resource& resource) {
+  return text_list("shortNames", resource.short_names) +
+         text_list("categories", resource.categories);
+}
+
+std::string legacy_resource(const Discovered& served, bool writable) {
+  const auto& resource = *served.resource;
   const std::string kind = json_string(resource.kind);
   const std::string_view namespaced = resource.namespaced ? "true" : "false";
   std::string json = R"({"name":)" + json_string(resource.plural) + R"(,"singularName":)" +
@@ -51,15 +52,18 @@ std::string legacy_resource(const kube::Resource& resource, bool writable) {
   json += namespaced;
   json += R"(,"kind":)" + kind + R"(,"verbs":)";
   json += verbs(writable);
-  json += names_and_categories(resource) + R"(},{"name":)" +
-          json_string(resource.plural + "/status") + R"(,"singularName":"","namespaced":)";
+  json += names_and_categories(resource) + "}";
+  if (!served.has_status) return json;
+  json += R"(,{"name":)" + json_string(resource.plural + "/status") +
+          R"(,"singularName":"","namespaced":)";
   json += namespaced;
   json += R"(,"kind":)" + kind + R"(,"verbs":)";
   json += status_verbs(writable);
   return json + "}";
 }
 
-std::string aggregated_resource(const kube::Resource& resource, bool writable) {
+std::string aggregated_resource(const Discovered& served, bool writable) {
+  const auto& resource = *served.resource;
   // Empty group and version mean those of the list, as upstream has it.
   const std::string kind =
       R"("responseKind":{"group":"","version":"","kind":)" + json_string(resource.kind) + "}";
@@ -68,8 +72,9 @@ std::string aggregated_resource(const kube::Resource& resource, bool writable) {
   json += resource.namespaced ? "Namespaced" : "Cluster";
   json += R"(","singularResource":)" + json_string(resource.singular) + R"(,"verbs":)";
   json += verbs(writable);
-  json += names_and_categories(resource) + R"(,"subresources":[{"subresource":"status",)" + kind +
-          R"(,"verbs":)";
+  json += names_and_categories(resource);
+  if (!served.has_status) return json + "}";
+  json += R"(,"subresources":[{"subresource":"status",)" + kind + R"(,"verbs":)";
   json += status_verbs(writable);
   return json + "}]}";
 }
@@ -78,7 +83,7 @@ std::string aggregated_resource(const kube::Resource& resource, bool writable) {
 std::vector<std::pair<std::string, std::vector<std::string>>> group_versions(
     const Resources& served) {
   std::vector<std::pair<std::string, std::vector<std::string>>> groups;
-  for (const auto* resource : served) {
+  for (const auto& [resource, has_status] : served) {
     auto group = std::ranges::find(groups, resource->group,
                                    &std::pair<std::string, std::vector<std::string>>::first);
     if (group == groups.end()) group = groups.insert(groups.end(), {resource->group, {}});
@@ -95,10 +100,10 @@ std::string aggregated_versions(const Resources& served, const std::string& grou
   for (const auto& version : versions) {
     if (!json.empty()) json += ',';
     json += R"({"version":)" + json_string(version) + R"(,"resources":[)";
-    for (const auto* resource : served) {
-      if (resource->group != group || resource->version != version) continue;
+    for (const auto& one : served) {
+      if (one.resource->group != group || one.resource->version != version) continue;
       if (!json.ends_with('[')) json += ',';
-      json += aggregated_resource(*resource, writable);
+      json += aggregated_resource(one, writable);
     }
     json += R"(],"freshness":"Current"})";
   }
@@ -150,7 +155,7 @@ std::string aggregated_list(const std::string& items) {
 
 }  // namespace
 
-Discovery::Discovery(std::vector<const kube::Resource*> served, bool writable,
+Discovery::Discovery(const std::vector<Discovered>& served, bool writable,
                      std::string_view git_version)
     : version_(version_json(git_version)) {
   std::string groups, core, named;
@@ -161,10 +166,10 @@ Discovery::Discovery(std::vector<const kube::Resource*> served, bool writable,
       std::string list = R"({"kind":"APIResourceList",)";
       if (!group.empty()) list += R"("apiVersion":"v1",)";
       list += R"("groupVersion":)" + json_string(name) + R"(,"resources":[)";
-      for (const auto* resource : served) {
-        if (resource->group != group || resource->version != version) continue;
+      for (const auto& one : served) {
+        if (one.resource->group != group || one.resource->version != version) continue;
         if (!list.ends_with('[')) list += ',';
-        list += legacy_resource(*resource, writable);
+        list += legacy_resource(one, writable);
       }
       resource_lists_.emplace(name, list + "]}\n");
     }

@@ -12,12 +12,18 @@
 
 namespace podkeeper::kubeapi {
 
+/// One resource of those told.
+struct Discovered {
+  const kube::Resource* resource = nullptr;
+  bool has_status = true;  ///< a status subresource
+};
+
 /// What is served, told to clients: /api, /apis and below, /version. Legacy and aggregated (v2)
 /// form, whichever the client asks for. Every body is built once, at start; immutable, any thread.
 class Discovery {
  public:
   /// `writable` offers the write verbs and the status subresource's too.
-  Discovery(std::vector<const kube::Resource*> served, bool writable, std::string_view git_version);
+  Discovery(const std::vector<Discovered>& served, bool writable, std::string_view git_version);
 
   /// For any PathMatch that is not about objects.
   [[nodiscard]] http::Response answer(const PathMatch& match, const http::Request& request) const;

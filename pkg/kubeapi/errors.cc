@@ -20,15 +20,21 @@ kube::Status bad_request(std::string message) {
   return status;
 }
 
-kube::Status not_found(const kube::Resource& resource, std::string_view name) {
+kube::Status about_object(const kube::Resource& resource, std::string_view name, int code,
+                          std::string reason, std::string message) {
   kube::Status status;
-  status.message = resource.plural_group() + " \"" + std::string(name) + "\" not found";
-  status.reason = "NotFound";
-  status.code = 404;
+  status.message = std::move(message);
+  status.reason = std::move(reason);
+  status.code = code;
   status.name = name;
   status.group = resource.group;
   status.kind = resource.plural;
   return status;
+}
+
+kube::Status not_found(const kube::Resource& resource, std::string_view name) {
+  return about_object(resource, name, 404, "NotFound",
+                      resource.plural_group() + " \"" + std::string(name) + "\" not found");
 }
 
 kube::Status too_large_revision(std::uint64_t wanted, kube::Revision current) {
@@ -67,12 +73,16 @@ http::Response method_not_allowed() {
       "\n");
 }
 
-http::Response no_such_resource() {
-  return http::Response::json(
-      404,
-      R"({"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"the server could not find the requested resource","reason":"NotFound","details":{},"code":404})"
-      "\n");
+kube::Status not_served() {
+  kube::Status status;
+  status.message = "the server could not find the requested resource";
+  status.reason = "NotFound";
+  status.code = 404;
+  status.details_always = true;
+  return status;
 }
+
+http::Response no_such_resource() { return status_response(not_served()); }
 
 http::Response no_such_path() { return http::Response::text(404, "404 page not found\n"); }
 

@@ -15,6 +15,9 @@ namespace podkeeper::kubeapi {
 http::Response status_response(const kube::Status& status);
 
 kube::Status bad_request(std::string message);
+/// A Status about the object `name` of a resource, which its details name by the plural.
+kube::Status about_object(const kube::Resource& resource, std::string_view name, int code,
+                          std::string reason, std::string message);
 kube::Status not_found(const kube::Resource& resource, std::string_view name);
 /// 504 for a revision that upstream has not reached within the wait.
 kube::Status too_large_revision(std::uint64_t wanted, kube::Revision current);
@@ -26,6 +29,8 @@ kube::Status list_too_old();
 /// out.
 http::Response method_not_allowed();
 http::Response no_such_resource();
+/// The same as a Status: what was found when the request came is not served any more.
+kube::Status not_served();
 /// text/plain "404 page not found": no such group.
 http::Response no_such_path();
 /// 406, indented as upstream sends it, naming what this server can send.

@@ -1,6 +1,7 @@
 #include "pkg/kubeapi/read_api.h"
 
-#include "pkg/base/panic.h"
+#include "pkg/base/mutex.h"
+#include "pkg/kubeapi/catalog.h"
 #include "pkg/kubeapi/continue_token.h"
 #include "pkg/kubeapi/discovery.h"
 #include "pkg/kubeapi/errors.h"
@@ -12,26 +13,19 @@
 #include "pkg/kubeapi/watch_stream.h"
 #include "pkg/runtime/wakeup.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
 #include <string_view>
 #include <utility>
 
 namespace podkeeper::kubeapi {
 namespace {
-
-/// One resource served: where to read it, and what stands around its objects.
-struct Served {
-  Served(telemetry::Metrics& metrics, state::Reader from)
-      : reader(from),
-        label(from.resource().plural_group()),
-        words(from.resource()),
-        watches(metrics, from.resource()) {}
-  state::Reader reader;
-  std::string label;  ///< for http's metrics, which keep a view
-  Words words;
-  WatchMetrics watches;
-};
 
 http::Verb verb_of(const http::Request& request, const ApiPath& path) {
   if (request.method == "GET") {
@@ -93,38 +87,30 @@ http::Response continue_too_old(const ApiPath& path, const state::ListQuery& que
 
 }  // namespace
 
-struct ReadApi::State : std::enable_shared_from_this<ReadApi::State> {
-  State(base::World& in_world, access::Authorizer& by_authorizer, telemetry::Metrics& metrics,
-        std::vector<state::Reader> readers, ReadApiOptions with)
-      : world(in_world),
-        authorizer(by_authorizer),
-        options(std::move(with)),
-        watch_services{.world = in_world,
-                       .bookmark_interval = options.bookmark_interval,
-                       .timeout_min = options.watch_timeout_min,
-                       .future_revision_wait = options.future_revision_wait} {
-    for (const auto& reader : readers) {
-      served.push_back(std::make_unique<Served>(metrics, reader));
-      resources.push_back(&reader.resource());
-    }
-    discovery = std::make_unique<Discovery>(resources, static_cast<bool>(options.writes),
-                                            options.git_version);
-  }
+struct ReadApi::State {
+  State(base::World& in_world, access::Authorizer& by_authorizer, telemetry::Metrics& in_metrics,
+        ReadApiOptions with)
+      : world(in_world), authorizer(by_authorizer), metrics(in_metrics), options(std::move(with)) {}
 
   base::Task<http::Response> handle(http::Request request);
-  base::Task<http::Response> handle_object(http::Request request, ApiPath path);
+  base::Task<http::Response> handle_object(http::Request request, ApiPath path,
+                                           std::shared_ptr<Served> from);
   base::Task<http::Response> get(http::Request request, ApiPath path, Served& from);
   base::Task<http::Response> list(http::Request request, ApiPath path, Served& from);
-  http::Response watch(const http::Request& request, const ApiPath& path, Served& from);
+  http::Response watch(const http::Request& request, const ApiPath& path,
+                       const std::shared_ptr<Served>& from);
   base::Task<bool> reached(const state::Reader& reader, kube::Revision revision);
   void tell_freshness(http::Response& response, const state::Freshness& freshness) const;
+  void serve(const std::vector<ServedResource>& wanted, std::uint64_t generation);
+  /// What is served next: what `wanted` shows as now stays the same object.
+  std::shared_ptr<const Catalog> next_catalog(const Catalog& now,
+                                              const std::vector<ServedResource>& wanted,
+                                              std::uint64_t generation);
+  std::string_view intern(const std::string& label);
 
-  [[nodiscard]] Served& find(const kube::Resource& resource) const {
-    for (const auto& one : served) {
-      if (one->reader.resource() == resource) return *one;
-    }
-    PK_CHECK(false, "a path matched a resource that is not served: " + resource.plural_group());
-    std::unreachable();
+  [[nodiscard]] std::shared_ptr<const Catalog> current() const {
+    base::Lock lock(mutex);
+    return catalog;
   }
   [[nodiscard]] Rendering rendering(Shape shape, IncludeObject include) const {
     return {.shape = shape, .include = include, .now = world.clock().wall_now()};
@@ -132,39 +118,96 @@ struct ReadApi::State : std::enable_shared_from_this<ReadApi::State> {
 
   base::World& world;
   access::Authorizer& authorizer;
+  telemetry::Metrics& metrics;
   const ReadApiOptions options;
-  WatchServices watch_services;
-  std::vector<std::unique_ptr<Served>> served;
-  std::vector<const kube::Resource*> resources;
-  std::unique_ptr<const Discovery> discovery;
+  mutable base::Mutex mutex;
+  std::shared_ptr<const Catalog> catalog PK_GUARDED_BY(mutex) = std::make_shared<const Catalog>();
+  bool draining PK_GUARDED_BY(mutex) = false;
+  /// Every label ever given out; as many as there were names of resources.
+  std::set<std::string, std::less<>> labels PK_GUARDED_BY(mutex);
 };
 
+std::string_view ReadApi::State::intern(const std::string& label) {
+  base::Lock lock(mutex);
+  return *labels.insert(label).first;
+}
+
+std::shared_ptr<const Catalog> ReadApi::State::next_catalog(
+    const Catalog& now, const std::vector<ServedResource>& wanted, std::uint64_t generation) {
+  auto next = std::make_shared<Catalog>();
+  next->generation = generation;
+  std::vector<Discovered> discovered;
+  for (const auto& one : wanted) {
+    const auto kept =
+        std::ranges::find_if(now.served, [&](const auto& served) { return served->shows(one); });
+    if (kept != now.served.end()) {
+      next->served.push_back(*kept);
+    } else {
+      const auto label = intern(one.resource.plural_group());
+      next->served.push_back(std::make_shared<Served>(world, metrics, options, label, one));
+    }
+    const auto& served = *next->served.back();
+    next->resources.push_back(&served.resource);
+    discovered.push_back({&served.resource, served.has_status});
+  }
+  next->discovery = std::make_shared<const Discovery>(discovered, static_cast<bool>(options.writes),
+                                                      options.git_version);
+  return next;
+}
+
+void ReadApi::State::serve(const std::vector<ServedResource>& wanted, std::uint64_t generation) {
+  while (true) {
+    const auto now = current();
+    if (generation < now->generation) return;
+    auto next = next_catalog(*now, wanted, generation);
+    bool all_end = false;
+    {
+      base::Lock lock(mutex);
+      if (catalog != now) continue;  // somebody was quicker: build on what is served now
+      catalog = next;
+      all_end = draining;
+    }
+    for (const auto& one : now->served) {
+      if (std::ranges::find(next->served, one) == next->served.end()) one->end_watches();
+    }
+    if (!all_end) return;
+    for (const auto& one : next->served) one->end_watches();
+    return;
+  }
+}
+
 base::Task<http::Response> ReadApi::State::handle(http::Request request) {
-  auto match = match_path(request.target, resources);
+  const auto now = current();
+  auto match = match_path(request.target, now->resources);
+  if (match.kind == PathMatch::Kind::kObjects && !match.path.subresource.empty() &&
+      !now->find(*match.path.resource)->has_status) {
+    match.kind = PathMatch::Kind::kNoSuchResource;
+  }
   http::Response response;
   if (match.kind == PathMatch::Kind::kObjects) {
-    auto answer = handle_object(std::move(request), std::move(match.path));
+    auto from = now->find(*match.path.resource);
+    auto answer = handle_object(std::move(request), std::move(match.path), std::move(from));
     response = co_await std::move(answer);
   } else {
-    response = discovery->answer(match, request);
+    response = now->discovery->answer(match, request);
     response.verb = request.method == "GET" ? http::Verb::kGet : http::Verb::kOther;
   }
   response.headers.add("Cache-Control", "no-cache, private");
   co_return response;
 }
 
-base::Task<http::Response> ReadApi::State::handle_object(http::Request request, ApiPath path) {
+base::Task<http::Response> ReadApi::State::handle_object(http::Request request, ApiPath path,
+                                                         std::shared_ptr<Served> from) {
   const auto verb = verb_of(request, path);
   const auto scope = scope_of(path);
-  auto& from = find(*path.resource);
   http::Response response;
   if (verb == http::Verb::kWatch) {
     response = watch(request, path, from);
   } else if (verb == http::Verb::kGet) {
-    auto answer = get(std::move(request), std::move(path), from);
+    auto answer = get(std::move(request), std::move(path), *from);
     response = co_await std::move(answer);
   } else if (verb == http::Verb::kList) {
-    auto answer = list(std::move(request), std::move(path), from);
+    auto answer = list(std::move(request), std::move(path), *from);
     response = co_await std::move(answer);
   } else if (options.writes && verb != http::Verb::kOther) {
     auto answer = options.writes(std::move(request), std::move(path));
@@ -173,13 +216,13 @@ base::Task<http::Response> ReadApi::State::handle_object(http::Request request, 
     response = method_not_allowed();
   }
   response.verb = verb;
-  response.resource = from.label;
+  response.resource = from->label;
   response.scope = scope;
   co_return response;
 }
 
 base::Task<http::Response> ReadApi::State::get(http::Request request, ApiPath path, Served& from) {
-  auto allowed = authorizer.read("", {from.label, path.namespace_});
+  auto allowed = authorizer.read("", {std::string(from.label), path.namespace_});
   if (!allowed) co_return error_response(allowed.error());
   const auto shape = negotiate(request.headers, Asked::kObject);
   if (!shape) co_return not_acceptable();
@@ -205,7 +248,7 @@ base::Task<http::Response> ReadApi::State::get(http::Request request, ApiPath pa
 }
 
 base::Task<http::Response> ReadApi::State::list(http::Request request, ApiPath path, Served& from) {
-  auto allowed = authorizer.read("", {from.label, path.namespace_});
+  auto allowed = authorizer.read("", {std::string(from.label), path.namespace_});
   if (!allowed) co_return error_response(allowed.error());
   const auto shape = negotiate(request.headers, Asked::kList);
   if (!shape) co_return not_acceptable();
@@ -239,19 +282,19 @@ base::Task<http::Response> ReadApi::State::list(http::Request request, ApiPath p
 }
 
 http::Response ReadApi::State::watch(const http::Request& request, const ApiPath& path,
-                                     Served& from) {
-  auto allowed = authorizer.read("", {from.label, path.namespace_});
+                                     const std::shared_ptr<Served>& from) {
+  auto allowed = authorizer.read("", {std::string(from->label), path.namespace_});
   if (!allowed) return error_response(allowed.error());
   const auto shape = negotiate(request.headers, Asked::kWatch);
   if (!shape) return not_acceptable();
   auto wanted = parse_list_options(request.target, path);
   if (!wanted) return status_response(wanted.error());
-  const auto freshness = from.reader.freshness();
+  const auto freshness = from->reader.freshness();
   if (!freshness.synced) return status_response(not_synced(*path.resource));
   wanted->query.limit = 0;  // a watch has no pages
   auto stream =
-      std::make_shared<WatchStream>(shared_from_this(), watch_services, from.watches, from.words,
-                                    from.reader, std::move(*allowed), std::move(*wanted), *shape);
+      std::make_shared<WatchStream>(from, from->watch_services, from->watches, from->words,
+                                    from->reader, std::move(*allowed), std::move(*wanted), *shape);
   http::Response response;
   response.body = http::StreamBody([stream = std::move(stream)](http::BodyWriter& out) {
     return WatchStream::run(stream, out);
@@ -283,8 +326,15 @@ void ReadApi::State::tell_freshness(http::Response& response,
 
 ReadApi::ReadApi(base::World& world, access::Authorizer& authorizer, telemetry::Metrics& metrics,
                  std::vector<state::Reader> readers, ReadApiOptions options)
-    : state_(std::make_shared<State>(world, authorizer, metrics, std::move(readers),
-                                     std::move(options))) {}
+    : state_(std::make_shared<State>(world, authorizer, metrics, std::move(options))) {
+  std::vector<ServedResource> served;
+  for (const auto& reader : readers) served.emplace_back(reader);
+  state_->serve(served, 0);
+}
+
+void ReadApi::serve(const std::vector<ServedResource>& served, std::uint64_t generation) {
+  state_->serve(served, generation);
+}
 
 ReadApi::~ReadApi() = default;
 
@@ -301,8 +351,13 @@ http::ErrorRenderer ReadApi::error_renderer() {
 }
 
 void ReadApi::drain() {
-  state_->watch_services.draining.store(true, std::memory_order_relaxed);
-  state_->watch_services.drain_wakeups.notify_all();
+  std::shared_ptr<const Catalog> now;
+  {
+    base::Lock lock(state_->mutex);
+    state_->draining = true;
+    now = state_->catalog;
+  }
+  for (const auto& one : now->served) one->end_watches();
 }
 
 }  // namespace podkeeper::kubeapi

@@ -4,9 +4,11 @@
 #include "pkg/base/world.h"
 #include "pkg/http/message.h"
 #include "pkg/kubeapi/api_path.h"
+#include "pkg/kubeapi/table.h"
 #include "pkg/state/store.h"
 #include "pkg/telemetry/metrics.h"
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -28,14 +30,28 @@ struct ReadApiOptions {
   base::Duration future_revision_wait = std::chrono::seconds(3);
 };
 
+/// A resource as clients see it.
+struct ServedResource {
+  explicit ServedResource(const state::Reader& from) : reader(from), resource(from.resource()) {}
+  state::Reader reader;
+  kube::Resource resource;                  ///< the reader's, or another version of it
+  bool has_status = true;                   ///< a status subresource
+  std::vector<PrinterColumn> columns = {};  ///< of a custom resource's Table
+  std::uint64_t definition = 0;             ///< another number: another look of the same resource
+};
+
 /// Kubernetes' read protocol over state::Readers: discovery (aggregated and legacy), get, list,
-/// watch, /version. The one implementation of LIST and WATCH: the replica's API and simkube both
-/// stand on it.
+/// watch, /version. What is served may change while requests are answered. The one implementation
+/// of LIST and WATCH: the replica's API and simkube both stand on it.
 class ReadApi {
  public:
   ReadApi(base::World& world, access::Authorizer& authorizer, telemetry::Metrics& metrics,
           std::vector<state::Reader> readers, ReadApiOptions options);
   ~ReadApi();
+  /// Serves exactly these from now on. What `served` keeps goes on undisturbed; watches of what it
+  /// lacks, or shows otherwise, end cleanly. Of two calls at a time the one with the higher
+  /// `generation` counts. Any thread.
+  void serve(const std::vector<ServedResource>& served, std::uint64_t generation);
   /// For /api, /apis and /version; errors are Status objects.
   [[nodiscard]] http::Handler handler();
   [[nodiscard]] http::ErrorRenderer error_renderer();

@@ -1,7 +1,6 @@
 #include "pkg/kubeapi/shapes.h"
 
 #include "pkg/kubeapi/json_text.h"
-#include "pkg/kubeapi/table.h"
 
 #include <utility>
 
@@ -45,7 +44,7 @@ void append_partial(Gather& into, const kube::Object& object,
 
 void append_row(Gather& into, const Rendering& rendering, const Words& words,
                 const kube::Object& object, std::optional<kube::Revision> revised) {
-  into.own(table_row_head(object, rendering.now));
+  into.own(words.table.row_head(object, rendering.now));
   switch (rendering.include) {
     case IncludeObject::kNone:
       into.add("null");
@@ -70,7 +69,7 @@ void append_shaped(Gather& into, const Rendering& rendering, const Words& words,
       into.add(kTableHead);
       into.own(to_string(revised.value_or(object.revision)));
       into.add(R"("},"columnDefinitions":)");
-      into.add(with_columns ? words.columns : "null");
+      into.add(with_columns ? words.table.columns() : std::string_view("null"));
       into.add(R"(,"rows":[)");
       append_row(into, rendering, words, object, revised);
       into.add("]}");
@@ -126,13 +125,13 @@ std::string metadata_rest(const ListMetadata& metadata) {
 
 }  // namespace
 
-Words::Words(const kube::Resource& resource)
+Words::Words(const kube::Resource& resource, std::vector<PrinterColumn> custom)
     : object_head(kind_head(resource.kind, resource)),
       list_head(kind_head(resource.kind + "List", resource) + R"("metadata":{"resourceVersion":")"),
       bookmark_head(std::string(frame_type(kube::EventType::kBookmark)) + object_head +
                     R"("metadata":{"resourceVersion":")"),
       zero_value(kubeapi::zero_value(resource)),
-      columns(table_columns(resource)),
+      table(resource, std::move(custom)),
       added(std::string(frame_type(kube::EventType::kAdded)) + object_head),
       modified(std::string(frame_type(kube::EventType::kModified)) + object_head),
       deleted(std::string(frame_type(kube::EventType::kDeleted)) + object_head) {}
@@ -158,7 +157,7 @@ void append_list(Gather& into, const Rendering& rendering, const Words& words,
   into.own(metadata_rest(metadata));
   if (table) {
     into.add(R"(},"columnDefinitions":)");
-    into.add(words.columns);
+    into.add(words.table.columns());
     into.add(R"(,"rows":[)");
   } else {
     into.add(R"(},"items":[)");

@@ -6,6 +6,7 @@
 #include "pkg/kubeapi/gather.h"
 #include "pkg/kubeapi/list_options.h"
 #include "pkg/kubeapi/negotiate.h"
+#include "pkg/kubeapi/table.h"
 #include "pkg/state/record.h"
 
 #include <optional>
@@ -18,13 +19,13 @@ namespace podkeeper::kubeapi {
 /// What stands around a resource's bodies, built once at start and never changed: answers hold
 /// views into it.
 struct Words {
-  explicit Words(const kube::Resource& resource);
+  explicit Words(const kube::Resource& resource, std::vector<PrinterColumn> columns = {});
   std::string object_head;  ///< {"kind":"Pod","apiVersion":"v1",
   std::string list_head;    ///< {"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"
   std::string bookmark_head;  ///< up to the revision
   std::string_view
       zero_value;  ///< what Go prints of an empty object: ,"spec":{"containers":null},"status":{}
-  std::string_view columns;  ///< of a Table
+  TableView table;
   std::string added, modified,
       deleted;  ///< {"type":"ADDED","object":{"kind":"Pod","apiVersion":"v1",
 };

@@ -2,15 +2,20 @@
 
 #include "pkg/kube/json_text.h"
 #include "pkg/kubeapi/json_text.h"
+#include "pkg/kubeapi/table_columns.h"
+
+#include <nlohmann/json.hpp>
 
 #include <chrono>
 #include <set>
 #include <string>
+#include <utility>
 
 namespace podkeeper::kubeapi {
 namespace {
 
 using std::chrono::seconds;
+using Json = nlohmann::json;
 
 std::int64_t unix_seconds(base::WallTime now) {
   return std::chrono::duration_cast<seconds>(now.time_since_epoch()).count();
@@ -30,6 +35,10 @@ class Cells {
   }
   void add_or(std::string_view text, std::string_view otherwise) {
     add(text.empty() ? otherwise : text);
+  }
+  void add_json(const std::string& value) {
+    if (!json_.ends_with('[')) json_ += ',';
+    json_ += value;
   }
   [[nodiscard]] std::string finish(std::string_view conditions) && {
     json_ += ']';
@@ -116,14 +125,104 @@ std::string node_row(const kube::Object& object, const kube::NodeFields& node, b
   return std::move(cells).finish("");
 }
 
+/// The object as JSON, without kind and apiVersion; null where it is none.
+Json parse_body(const kube::Object& object) {
+  return Json::parse("{" + object.body, nullptr, /*allow_exceptions=*/false);
+}
+
+std::string age_of(const Json& time, base::WallTime now) {
+  if (!time.is_string()) return "<unknown>";
+  const auto then = kube::parse_time(time.get_ref<const std::string&>());
+  return then ? age_since(*then, now) : "<invalid>";
+}
+
+/// A cell as upstream's table convertor makes it of what the path found: a string column prints
+/// anything, the others what is of their type, and null stands for everything else.
+std::string custom_cell(const PrinterColumn& column, const Json& body, base::WallTime now) {
+  const Json* const value = column.path.find(body);
+  if (value == nullptr || value->is_null()) return "null";
+  if (column.type == "string") {
+    return json_string(value->is_string() ? value->get<std::string>() : value->dump());
+  }
+  if (column.type == "date") return value->is_string() ? json_string(age_of(*value, now)) : "null";
+  if (column.type == "boolean") return value->is_boolean() ? value->dump() : "null";
+  if (!value->is_number()) return "null";
+  if (column.type == "number" || value->is_number_integer()) return value->dump();
+  const auto number = value->get<double>();
+  const bool fits = number > -9.2e18 && number < 9.2e18;
+  return fits ? std::to_string(static_cast<std::int64_t>(number)) : "null";
+}
+
+std::string text_at(const Json& object, const char* key) {
+  if (!object.is_object()) return "";
+  const auto found = object.find(key);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+const Json& either(const Json& object, const char* core, const char* other) {
+  static const Json kNothing;
+  if (!object.is_object()) return kNothing;
+  for (const char* key : {core, other}) {
+    if (const auto found = object.find(key); found != object.end() && !found->is_null()) {
+      return *found;
+    }
+  }
+  return kNothing;
+}
+
+/// Of an event in either form; the names of the core form come first.
+std::string event_row(const kube::Object& object, base::WallTime now) {
+  const Json event = parse_body(object);
+  const auto& about = either(event, "involvedObject", "regarding");
+  const auto& from = either(event, "source", "deprecatedSource");
+  const auto& series = either(event, "series", "series");
+  const auto& last = either(event, "lastTimestamp", "deprecatedLastTimestamp");
+  const auto& first = either(event, "firstTimestamp", "deprecatedFirstTimestamp");
+  const auto& single = either(event, "eventTime", "eventTime");
+  const auto& count = either(event, "count", "deprecatedCount");
+  const auto& repeated = series.is_object() ? either(series, "lastObservedTime", "") : series;
+  std::string kind = text_at(about, "kind");
+  for (auto& c : kind) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+  std::string source = text_at(from, "component");
+  if (source.empty()) source = text_at(event, "reportingComponent");
+  if (source.empty()) source = text_at(event, "reportingController");
+  if (const auto host = text_at(from, "host"); !host.empty()) source += ", " + host;
+  const auto& message = either(event, "message", "note");
+  const auto& times = series.is_object() ? either(series, "count", "") : count;
+  Cells cells;
+  cells.add(age_of(!repeated.is_null() ? repeated : last.is_null() ? single : last, now));
+  cells.add(text_at(event, "type"));
+  cells.add(text_at(event, "reason"));
+  cells.add(kind + "/" + text_at(about, "name"));
+  cells.add(text_at(about, "fieldPath"));
+  cells.add(source);
+  cells.add(message.is_string() ? message.get<std::string>() : "");
+  cells.add(age_of(first.is_null() ? single : first, now));
+  cells.add(times.is_number() ? times.dump() : "1");
+  cells.add(object.name());
+  return std::move(cells).finish("");
+}
+
 }  // namespace
 
-std::string table_row_head(const kube::Object& object, base::WallTime now) {
+TableView::TableView(const kube::Resource& resource, std::vector<PrinterColumn> custom)
+    : events_(resource == kube::events() || resource == kube::events_v1()),
+      custom_(std::move(custom)),
+      columns_(custom_.empty() ? std::string(builtin_columns(resource)) : custom_columns(custom_)) {
+}
+
+std::string TableView::row_head(const kube::Object& object, base::WallTime now) const {
   if (const auto* pod = object.pod()) return pod_row(object, *pod, now);
   if (const auto* node = object.node()) return node_row(object, *node, now);
+  if (events_) return event_row(object, now);
   Cells cells;
   cells.add(object.name());
-  cells.add(kube::format_time(object.created));
+  if (custom_.empty()) {
+    cells.add(kube::format_time(object.created));
+  } else {
+    const auto body = parse_body(object);
+    for (const auto& column : custom_) cells.add_json(custom_cell(column, body, now));
+  }
   return std::move(cells).finish("");
 }
 

@@ -3,18 +3,41 @@
 #include "pkg/base/clock.h"
 #include "pkg/kube/object.h"
 #include "pkg/kube/resource.h"
+#include "pkg/kubeapi/json_path.h"
 
+#include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace podkeeper::kubeapi {
 
-/// columnDefinitions of a resource's Table, as kubectl get shows it: pods and nodes have their own,
-/// everything else Name and Created At. Static.
-std::string_view table_columns(const kube::Resource& resource);
+/// A column of a custom resource's Table, beside Name: an additionalPrinterColumn.
+struct PrinterColumn {
+  std::string name;
+  std::string type;  ///< string, integer, number, boolean or date
+  std::string format;
+  std::string description;
+  std::int32_t priority = 0;  ///< above 0: shown by -o wide alone
+  JsonPath path;
+};
 
-/// A row up to and with `"object":`, with ages as of `now`.
-std::string table_row_head(const kube::Object& object, base::WallTime now);
+/// How a resource looks as a Table, as kubectl get shows it: pods, nodes and events have columns of
+/// their own, a custom resource has `custom`, everything else Name and Created At. Immutable.
+class TableView {
+ public:
+  TableView(const kube::Resource& resource, std::vector<PrinterColumn> custom);
+  /// columnDefinitions.
+  [[nodiscard]] std::string_view columns() const noexcept { return columns_; }
+  /// A row up to and with `"object":`, with ages as of `now`. O(body) for what is neither pod nor
+  /// node.
+  [[nodiscard]] std::string row_head(const kube::Object& object, base::WallTime now) const;
+
+ private:
+  bool events_;
+  std::vector<PrinterColumn> custom_;
+  std::string columns_;
+};
 
 /// An age as kubectl words it: 5s, 3m20s, 45m, 3h5m, 2d1h, 3y12d.
 std::string human_duration(std::chrono::seconds age);

@@ -1,4 +1,6 @@
-#include "pkg/kubeapi/table.h"
+#include "pkg/kubeapi/table_columns.h"
+
+#include "pkg/kubeapi/json_text.h"
 
 namespace podkeeper::kubeapi {
 namespace {
@@ -32,12 +34,39 @@ constexpr std::string_view kPlainColumns =
     R"([{"name":"Name","type":"string","format":"name","description":"Name must be unique within a namespace. Is required when creating resources, although some resources may allow a client to request the generation of an appropriate name automatically. Name is primarily intended for creation idempotence and configuration definition. Cannot be updated. More info: https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names","priority":0},)"
     R"({"name":"Created At","type":"date","format":"","description":"CreationTimestamp is a timestamp representing the server time when this object was created. It is not guaranteed to be set in happens-before order across separate operations. Clients may not set this value. It is represented in RFC3339 form and is in UTC.\n\nPopulated by the system. Read-only. Null for lists. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata","priority":0}])";
 
+constexpr std::string_view kEventColumns =
+    R"([{"name":"Last Seen","type":"string","format":"","description":"The time at which the most recent occurrence of this event was recorded.","priority":0},)"
+    R"({"name":"Type","type":"string","format":"","description":"Type of this event (Normal, Warning), new types could be added in the future","priority":0},)"
+    R"({"name":"Reason","type":"string","format":"","description":"This should be a short, machine understandable string that gives the reason for the transition into the object's current status.","priority":0},)"
+    R"({"name":"Object","type":"string","format":"","description":"The object that this event is about.","priority":0},)"
+    R"({"name":"Subobject","type":"string","format":"","description":"If referring to a piece of an object instead of an entire object, this should contain a valid JSON/Go field access statement.","priority":1},)"
+    R"({"name":"Source","type":"string","format":"","description":"The component reporting this event.","priority":1},)"
+    R"({"name":"Message","type":"string","format":"","description":"A human-readable description of the status of this operation.","priority":0},)"
+    R"({"name":"First Seen","type":"string","format":"","description":"The time at which the event was first recorded.","priority":1},)"
+    R"({"name":"Count","type":"string","format":"","description":"The number of times this event has occurred.","priority":1},)"
+    R"({"name":"Name","type":"string","format":"name","description":"Name must be unique within a namespace.","priority":1}])";
+
+constexpr std::string_view kNameColumn =
+    R"([{"name":"Name","type":"string","format":"name","description":"Name must be unique within a namespace. Is required when creating resources, although some resources may allow a client to request the generation of an appropriate name automatically. Name is primarily intended for creation idempotence and configuration definition. Cannot be updated. More info: https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names","priority":0})";
+
 }  // namespace
 
-std::string_view table_columns(const kube::Resource& resource) {
+std::string_view builtin_columns(const kube::Resource& resource) {
   if (resource == kube::pods()) return kPodColumns;
   if (resource == kube::nodes()) return kNodeColumns;
+  if (resource == kube::events() || resource == kube::events_v1()) return kEventColumns;
   return kPlainColumns;
+}
+
+std::string custom_columns(const std::vector<PrinterColumn>& columns) {
+  std::string json(kNameColumn);
+  for (const auto& column : columns) {
+    json += R"(,{"name":)" + json_string(column.name) + R"(,"type":)" + json_string(column.type) +
+            R"(,"format":)" + json_string(column.format) + R"(,"description":)" +
+            json_string(column.description) + R"(,"priority":)" + std::to_string(column.priority) +
+            "}";
+  }
+  return json + "]";
 }
 
 }  // namespace podkeeper::kubeapi
