@@ -84,6 +84,13 @@ int main(int argc, char** argv) {
   app.add_option("--seed", options.seed, "Seed of everything that happens.")->capture_default_str();
   app.add_option("--load", options.load,
                  "A recorded list (FILE.json or FILE.json.gz); may be repeated.");
+  app.add_option("--crds", options.crds,
+                 "A file of CustomResourceDefinitions (YAML or JSON); may be repeated. podkeeper's "
+                 "own are known without.");
+  app.add_option("--validate-crds", options.validate_crds,
+                 "Whether custom resources are validated, pruned and defaulted by their schema. "
+                 "CEL rules never are.")
+      ->capture_default_str();
   app.add_option("--cut-every", cut_every, "Cut every connection this often; 0: never.")
       ->capture_default_str();
   CLI11_PARSE(app, argc, argv);

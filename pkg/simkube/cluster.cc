@@ -3,27 +3,16 @@
 #include "pkg/base/panic.h"
 #include "pkg/kubeapi/errors.h"
 #include "pkg/simkube/cluster_state.h"
+#include "pkg/simkube/events.h"
 #include "pkg/simkube/rules.h"
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 namespace podkeeper::simkube {
 namespace {
-
-/// Every member that upstream keeps from the object held, whatever a client sends.
-constexpr std::array kOwned = {"name",
-                               "generateName",
-                               "namespace",
-                               "uid",
-                               "resourceVersion",
-                               "generation",
-                               "creationTimestamp",
-                               "deletionTimestamp",
-                               "deletionGracePeriodSeconds"};
 
 std::string quality_of_service(const Json& pod) {
   if (!pod.contains("spec") || !pod["spec"].contains("containers")) return "BestEffort";
@@ -35,6 +24,15 @@ std::string quality_of_service(const Json& pod) {
   return "BestEffort";
 }
 
+WriteResult warned(WriteResult written, const std::vector<std::string>& unknown,
+                   const WriteOptions& options) {
+  if (!written || options.unknown_fields != UnknownFields::kWarn) return written;
+  for (const auto& field : unknown) {
+    written->warnings.push_back("unknown field " + Json(field).dump());
+  }
+  return written;
+}
+
 }  // namespace
 
 std::string format_now(base::WallTime now) {
@@ -43,20 +41,12 @@ std::string format_now(base::WallTime now) {
 }
 
 Cluster::Cluster(base::World& world, ClusterOptions options)
-    : state_(std::make_unique<State>(world, std::move(options))) {
-  base::Lock lock(state_->mutex);
-  for (const auto& slot : state_->slots) slot->store.replace({}, state_->revision);
-}
+    : state_(std::make_unique<State>(world, options)) {}
 
 Cluster::~Cluster() = default;
 
-std::vector<state::Reader> Cluster::readers() const {
-  std::vector<state::Reader> readers;
-  for (const auto& slot : state_->slots) readers.push_back(slot->reader);
-  return readers;
-}
-
 state::Reader Cluster::reader(const kube::Resource& resource) const {
+  base::Lock lock(state_->mutex);
   return state_->slot(resource).reader;
 }
 
@@ -78,20 +68,56 @@ void Cluster::populate(const kube::Resource& resource, std::vector<Json> objects
   base::Lock lock(state_->mutex);
   std::vector<std::unique_ptr<kube::Object>> decoded;
   decoded.reserve(objects.size());
+  auto& into = state_->slot(resource);
   for (auto& object : objects) {
-    state_->own_metadata(resource, object);
+    state_->own_metadata(into, object);
     object["metadata"]["resourceVersion"] = to_string(kube::Revision{++state_->revision.value});
     auto one = kube::decode_object(resource, body_text(object));
     PK_CHECK(one.has_value(), "a made-up object does not decode: " + one.error().message);
     decoded.push_back(std::move(*one));
   }
-  state_->slot(resource).store.replace(std::move(decoded), state_->revision);
+  into.store.replace(std::move(decoded), state_->revision);
+}
+
+WriteResult Cluster::State::add(Slot& into, const kube::Resource& resource, Json object,
+                                const WriteOptions& how) {
+  auto& metadata = object["metadata"];
+  const auto space = text_of(metadata, "namespace");
+  if (const auto prefix = text_of(metadata, "generateName");
+      text_of(metadata, "name").empty() && !prefix.empty()) {
+    metadata["name"] = prefix + suffix();
+  }
+  if (into.definition && into.has_status(resource)) object.erase("status");
+  apply_defaults(resource, object);
+  if (auto valid = check(into, resource, object); !valid) return refuse(std::move(valid.error()));
+  const kube::ObjectKey key{space, text_of(metadata, "name")};
+  if (resource.namespaced && !slot(kube::namespaces()).has({"", space})) {
+    return refuse(kubeapi::not_found(kube::namespaces(), space));
+  }
+  if (into.has(key)) return refuse(already_exists(resource, key.name));
+  if (resource == kube::pods())
+    object["status"] = {{"phase", "Pending"}, {"qosClass", quality_of_service(object)}};
+  if (resource == kube::deployments()) object["status"] = Json::object();
+  own_metadata(into, object);
+  if (how.dry_run) return Written{body_text(object) + "\n"};
+  auto written = put(into, kube::EventType::kAdded, object);
+  if (!written) return written;
+  if (is_event(resource)) remember_event(key);
+  if (resource == kube::custom_resource_definitions()) establish(into, std::move(object));
+  return written;
 }
 
 WriteResult Cluster::create(const kube::Resource& resource, std::string_view namespace_,
                             Json object, const WriteOptions& options) {
-  object = ordered_object(resource, object);
-  auto& metadata = object["metadata"];
+  base::Lock lock(state_->mutex);
+  auto* const into = state_->find_slot(resource);
+  if (into == nullptr) return refuse(kubeapi::not_served());
+  Json shaped;
+  const auto unknown = state_->shape(*into, resource, object, shaped);
+  if (!unknown.empty() && options.unknown_fields == UnknownFields::kRefuse) {
+    return refuse(strict_decoding(resource, unknown));
+  }
+  auto& metadata = shaped["metadata"];
   if (const auto given = text_of(metadata, "namespace"); !given.empty() && given != namespace_) {
     return refuse(kubeapi::bad_request(
         "the namespace of the provided object does not match the namespace sent on the request"));
@@ -101,33 +127,12 @@ WriteResult Cluster::create(const kube::Resource& resource, std::string_view nam
                           "deletionTimestamp", "deletionGracePeriodSeconds"}) {
     metadata.erase(key);
   }
-  base::Lock lock(state_->mutex);
-  auto& into = state_->slot(resource);
-  if (const auto prefix = text_of(metadata, "generateName");
-      text_of(metadata, "name").empty() && !prefix.empty()) {
-    metadata["name"] = prefix + state_->suffix();
-  }
-  apply_defaults(resource, object);
-  if (auto valid = validate(resource, object); !valid) return refuse(std::move(valid.error()));
-  const auto name = text_of(metadata, "name");
-  if (resource.namespaced) {
-    const auto& spaces = state_->slot(kube::namespaces());
-    if (!spaces.reader.get(spaces.allowed, {"", std::string(namespace_)}))
-      return refuse(missing_namespace(namespace_));
-  }
-  if (into.reader.get(into.allowed, {std::string(namespace_), name}))
-    return refuse(already_exists(resource, name));
-  if (resource == kube::pods())
-    object["status"] = {{"phase", "Pending"}, {"qosClass", quality_of_service(object)}};
-  if (resource == kube::deployments()) object["status"] = Json::object();
-  state_->own_metadata(resource, object);
-  if (options.dry_run) return Written{body_text(object) + "\n"};
-  return state_->put(into, kube::EventType::kAdded, std::move(object));
+  auto written = state_->add(*into, resource, std::move(shaped), options);
+  return warned(std::move(written), unknown, options);
 }
 
-WriteResult Cluster::State::replace(Slot& into, const Json& current, Json next, bool status,
-                                    const WriteOptions& options) {
-  const auto& resource = into.reader.resource();
+WriteResult Cluster::State::replace(Slot& into, const kube::Resource& resource, const Json& current,
+                                    Json next, bool status, const WriteOptions& how) {
   const auto name = text_of(current["metadata"], "name");
   const auto wanted = text_of(next["metadata"], "resourceVersion");
   if (!wanted.empty() && wanted != text_of(current["metadata"], "resourceVersion")) {
@@ -144,27 +149,41 @@ WriteResult Cluster::State::replace(Slot& into, const Json& current, Json next, 
     if (next.contains("status")) result["status"] = std::move(next["status"]);
   } else {
     result = std::move(next);
-    for (const char* key : kOwned) {
+    for (const char* key : kOwnedMetadata) {
       result["metadata"].erase(key);
       if (current["metadata"].contains(key)) result["metadata"][key] = current["metadata"][key];
     }
     result["metadata"] = ordered_metadata(result["metadata"]);
-    result.erase("status");
-    if (current.contains("status")) result["status"] = current["status"];
-    if (auto valid = validate(resource, result); !valid) return refuse(std::move(valid.error()));
-    const bool changed = current.value("spec", Json()) != result.value("spec", Json());
-    if (changed && has_generation(resource)) {
-      result["metadata"]["generation"] = current["metadata"].value("generation", 0) + 1;
+    if (into.has_status(resource)) {
+      result.erase("status");
+      if (current.contains("status")) result["status"] = current["status"];
     }
   }
-  if (result == current || options.dry_run) return Written{body_text(result) + "\n"};
-  return put(into, kube::EventType::kModified, std::move(result));
+  if (!status || into.definition) {
+    if (auto valid = check(into, resource, result); !valid) return refuse(std::move(valid.error()));
+  }
+  if (into.has_generation() && into.content(resource, current) != into.content(resource, result)) {
+    result["metadata"]["generation"] = current["metadata"].value("generation", 0) + 1;
+    result["metadata"] = ordered_metadata(result["metadata"]);
+  }
+  if (result == current || how.dry_run) return Written{body_text(result) + "\n"};
+  const bool redefines = resource == kube::custom_resource_definitions() && !status;
+  auto written = put(into, kube::EventType::kModified, result);
+  if (written && redefines) redefine(result);
+  return written;
 }
 
 WriteResult Cluster::update(const kube::Resource& resource, const kube::ObjectKey& key, Json object,
                             bool status, const WriteOptions& options) {
-  object = ordered_object(resource, object);
-  const auto& metadata = object["metadata"];
+  base::Lock lock(state_->mutex);
+  auto* const into = state_->find_slot(resource);
+  if (into == nullptr) return refuse(kubeapi::not_served());
+  Json shaped;
+  const auto unknown = state_->shape(*into, resource, object, shaped);
+  if (!unknown.empty() && options.unknown_fields == UnknownFields::kRefuse) {
+    return refuse(strict_decoding(resource, unknown));
+  }
+  const auto& metadata = shaped["metadata"];
   if (const auto name = text_of(metadata, "name"); name != key.name) {
     return refuse(kubeapi::bad_request("the name of the object (" + name +
                                        ") does not match the name on the URL (" + key.name + ")"));
@@ -172,22 +191,28 @@ WriteResult Cluster::update(const kube::Resource& resource, const kube::ObjectKe
   if (const auto given = text_of(metadata, "namespace");
       !given.empty() && given != key.namespace_) {
     return refuse(kubeapi::bad_request("the namespace of the object (" + given +
-                                       ") does not match the namespace on the URL (" +
+                                       ") does not match the namespace on the request (" +
                                        key.namespace_ + ")"));
   }
-  base::Lock lock(state_->mutex);
-  auto& into = state_->slot(resource);
-  const auto current = state_->read(into, key);
+  auto current = into->read(key);
   if (!current) return refuse(kubeapi::not_found(resource, key.name));
-  return state_->replace(into, *current, std::move(object), status, options);
+  const bool unconditional = !into->definition && resource != kube::custom_resource_definitions();
+  if (!unconditional && text_of(metadata, "resourceVersion").empty()) {
+    return refuse(revision_missing(resource, key.name));
+  }
+  (*current)["apiVersion"] = resource.api_version();
+  auto written = state_->replace(*into, resource, *current, std::move(shaped), status, options);
+  return warned(std::move(written), unknown, options);
 }
 
 WriteResult Cluster::merge_patch(const kube::Resource& resource, const kube::ObjectKey& key,
                                  const Json& patch, bool status, const WriteOptions& options) {
   base::Lock lock(state_->mutex);
-  auto& into = state_->slot(resource);
-  const auto current = state_->read(into, key);
+  auto* const into = state_->find_slot(resource);
+  if (into == nullptr) return refuse(kubeapi::not_served());
+  auto current = into->read(key);
   if (!current) return refuse(kubeapi::not_found(resource, key.name));
+  (*current)["apiVersion"] = resource.api_version();
   Json next = *current;
   next.merge_patch(patch);
   if (!next.is_object() || !next.contains("metadata") || !next["metadata"].is_object()) {
@@ -198,20 +223,24 @@ WriteResult Cluster::merge_patch(const kube::Resource& resource, const kube::Obj
                                        text_of(next["metadata"], "name") +
                                        ") does not match the name on the URL (" + key.name + ")"));
   }
-  auto ordered = ordered_object(resource, next);
-  return state_->replace(into, *current, std::move(ordered), status, options);
+  Json shaped;
+  const auto unknown = state_->shape(*into, resource, next, shaped);
+  if (!unknown.empty() && options.unknown_fields == UnknownFields::kRefuse) {
+    return refuse(strict_patch(patch, unknown));
+  }
+  auto written = state_->replace(*into, resource, *current, std::move(shaped), status, options);
+  return warned(std::move(written), unknown, options);
 }
 
 bool Cluster::edit(const kube::Resource& resource, const kube::ObjectKey& key, std::string_view uid,
                    const std::function<bool(Json&)>& change) {
   base::Lock lock(state_->mutex);
   auto& into = state_->slot(resource);
-  auto current = state_->read(into, key);
+  auto current = into.read(key);
   if (!current || (!uid.empty() && text_of((*current)["metadata"], "uid") != uid)) return false;
-  const Json spec = has_generation(resource) ? current->value("spec", Json()) : Json();
+  const Json spec = current->value("spec", Json());
   if (!change(*current)) return false;
-  if (has_generation(resource) && current->value("spec", Json()) != spec &&
-      resource == kube::deployments()) {
+  if (resource == kube::deployments() && current->value("spec", Json()) != spec) {
     (*current)["metadata"]["generation"] = (*current)["metadata"].value("generation", 0) + 1;
   }
   return state_->put(into, kube::EventType::kModified, std::move(*current)).has_value();
@@ -221,27 +250,21 @@ bool Cluster::forget(const kube::Resource& resource, const kube::ObjectKey& key,
                      std::string_view uid) {
   base::Lock lock(state_->mutex);
   auto& from = state_->slot(resource);
-  auto current = state_->read(from, key);
+  auto current = from.read(key);
   if (!current || (!uid.empty() && text_of((*current)["metadata"], "uid") != uid)) return false;
   return state_->put(from, kube::EventType::kDeleted, std::move(*current)).has_value();
 }
 
 std::optional<Json> Cluster::find(const kube::Resource& resource,
                                   const kube::ObjectKey& key) const {
-  return state_->read(state_->slot(resource), key);
+  base::Lock lock(state_->mutex);
+  return state_->slot(resource).read(key);
 }
 
 std::vector<kube::ObjectKey> Cluster::keys(const kube::Resource& resource,
                                            std::string_view namespace_) const {
-  const auto& from = state_->slot(resource);
-  std::vector<kube::ObjectKey> keys;
-  const auto content = from.reader.list(from.allowed, {.namespace_ = std::string(namespace_)});
-  if (!content) return keys;
-  for (const auto& record : content->records) {
-    keys.push_back(
-        {std::string(record->object().namespace_()), std::string(record->object().name())});
-  }
-  return keys;
+  base::Lock lock(state_->mutex);
+  return state_->slot(resource).keys(namespace_);
 }
 
 void Cluster::tell_progress() {

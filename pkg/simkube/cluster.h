@@ -6,6 +6,8 @@
 #include "pkg/kube/object.h"
 #include "pkg/kube/resource.h"
 #include "pkg/kube/status.h"
+#include "pkg/kubeapi/read_api.h"
+#include "pkg/simkube/definition.h"
 #include "pkg/state/store.h"
 
 #include <nlohmann/json_fwd.hpp>
@@ -26,12 +28,19 @@ using Json = nlohmann::ordered_json;
 struct ClusterOptions {
   std::uint64_t seed = 1;  ///< of uids and generated names
   state::EventLog::Options log;
+  /// False: custom resources are taken as they come, neither validated nor pruned nor defaulted, so
+  /// that a client's own validation can be tested.
+  bool validate_custom = true;
 };
+
+/// What becomes of fields that nobody knows: they always go, and the client is told nothing, a
+/// warning, or 400.
+enum class UnknownFields { kIgnore, kWarn, kRefuse };
 
 /// How a client wants one write done.
 struct WriteOptions {
-  bool dry_run = false;  ///< answer as if, but change nothing
-  bool strict = false;   ///< fieldValidation=Strict: unknown top-level fields are 400
+  bool dry_run = false;                                 ///< answer as if, but change nothing
+  UnknownFields unknown_fields = UnknownFields::kWarn;  ///< fieldValidation
 };
 
 struct DeleteOptions {
@@ -44,20 +53,35 @@ struct DeleteOptions {
 /// What a write did: the whole object as JSON, kind and apiVersion in front, with a line end.
 struct Written {
   std::string object;
+  std::vector<std::string> warnings = {};  ///< for the answer's Warning headers
 };
 using WriteResult = std::expected<Written, kube::Status>;
+
+/// Definitions of custom resources beyond this are refused, since what they once defined is kept:
+/// watches may still read it.
+inline constexpr std::size_t kDefinitionsMax = 256;
+/// Beyond this many, the oldest events go: a real cluster forgets them after an hour.
+inline constexpr std::size_t kEventsMax = 10'000;
 
 /// What is true in the simulated cluster: one store per resource and one revision over all of them,
 /// as etcd has it. Every change goes through here and through the rules of a real API server:
 /// metadata it owns, optimistic concurrency, status apart from the rest. Any thread: one mutex
 /// makes the caller that holds it the stores' one writer; what runs under it (decoding and
-/// Store::apply) neither waits nor calls back.
+/// Store::apply) neither waits nor calls back. A CustomResourceDefinition that is created adds a
+/// resource, which goes with it.
 class Cluster {
  public:
   Cluster(base::World& world, ClusterOptions options);
   ~Cluster();
 
-  [[nodiscard]] std::vector<state::Reader> readers() const;
+  /// What clients may see now, custom resources among it, and the number of that state: higher
+  /// after every change of a definition.
+  struct Offer {
+    std::vector<kubeapi::ServedResource> served;
+    std::vector<std::shared_ptr<const Definition>> definitions;
+    std::uint64_t generation = 0;
+  };
+  [[nodiscard]] Offer offer() const;
   /// A reader of one of the resources served; PK_CHECKs that there is one.
   [[nodiscard]] state::Reader reader(const kube::Resource& resource) const;
   [[nodiscard]] kube::Revision revision() const;
@@ -69,6 +93,9 @@ class Cluster {
             kube::Revision revision);
   /// The first content as JSON without server-owned metadata; before anything is served.
   void populate(const kube::Resource& resource, std::vector<Json> objects);
+
+  /// Installs a CustomResourceDefinition as a client would.
+  WriteResult define(Json definition);
 
   WriteResult create(const kube::Resource& resource, std::string_view namespace_, Json object,
                      const WriteOptions& options);

@@ -56,13 +56,12 @@ WriteResult Cluster::State::remove_pod(Slot& from, const Json& pod, const Delete
 
 void Cluster::State::empty_namespace(const std::string& name) {
   for (const auto& one : slots) {
-    if (!one->reader.resource().namespaced) continue;
-    const auto content = one->reader.list(one->allowed, {.namespace_ = name});
-    if (!content) continue;
-    for (const auto& record : content->records) {
-      const auto& object = record->object();
-      auto held = read(*one, {name, std::string(object.name())});
-      if (held) (void)put(*one, kube::EventType::kDeleted, std::move(*held));
+    // Each event is in two stores and goes from both at once.
+    if (!one->reader.resource().namespaced || one->reader.resource() == kube::events_v1()) continue;
+    for (const auto& key : one->keys(name)) {
+      if (auto held = one->read(key)) {
+        (void)put(*one, kube::EventType::kDeleted, std::move(*held));
+      }
     }
   }
 }
@@ -70,8 +69,10 @@ void Cluster::State::empty_namespace(const std::string& name) {
 WriteResult Cluster::remove(const kube::Resource& resource, const kube::ObjectKey& key,
                             const DeleteOptions& options) {
   base::Lock lock(state_->mutex);
-  auto& from = state_->slot(resource);
-  auto current = state_->read(from, key);
+  auto* const found = state_->find_slot(resource);
+  if (found == nullptr) return refuse(kubeapi::not_served());
+  auto& from = *found;
+  auto current = from.read(key);
   if (!current) return refuse(kubeapi::not_found(resource, key.name));
   const auto& metadata = (*current)["metadata"];
   if (const auto held = text_of(metadata, "uid"); !options.uid.empty() && options.uid != held) {
@@ -86,6 +87,7 @@ WriteResult Cluster::remove(const kube::Resource& resource, const kube::ObjectKe
   Written written{deleted_status(resource, *current)};
   if (options.dry_run) return written;
   if (resource == kube::namespaces()) state_->empty_namespace(key.name);
+  if (resource == kube::custom_resource_definitions()) state_->undefine(key.name);
   (void)state_->put(from, kube::EventType::kDeleted, std::move(*current));
   return written;
 }

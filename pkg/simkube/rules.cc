@@ -1,7 +1,12 @@
 #include "pkg/simkube/rules.h"
 
+#include "pkg/kubeapi/errors.h"
+#include "pkg/simkube/faults.h"
+
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -24,6 +29,8 @@ constexpr std::string_view kMetadataOrder[] = {"name",
                                                "ownerReferences",
                                                "finalizers",
                                                "managedFields"};
+
+constexpr const char* kContent[] = {"spec", "status"};
 
 constexpr std::string_view kNameRule =
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or "
@@ -109,37 +116,10 @@ void default_deployment(Json& deployment) {
   set_default(spec, "progressDeadlineSeconds", 600);
 }
 
-struct Fault {
-  std::string field, reason, message;
-};
-
-std::string sentence(const Fault& fault) { return fault.field + ": " + fault.message; }
-
-kube::Status invalid(const kube::Resource& resource, std::string_view name,
-                     const std::vector<Fault>& faults) {
-  kube::Status status;
-  std::string all;
-  for (const auto& fault : faults) {
-    if (!all.empty()) all += ", ";
-    all += sentence(fault);
-    status.causes.push_back({fault.reason, fault.message, fault.field});
-  }
-  if (faults.size() > 1) all = "[" + all + "]";
-  const std::string kind =
-      resource.group.empty() ? resource.kind : resource.kind + "." + resource.group;
-  status.message = kind + " \"" + std::string(name) + "\" is invalid: " + all;
-  status.reason = "Invalid";
-  status.code = 422;
-  status.name = name;
-  status.group = resource.group;
-  status.kind = resource.kind;
-  return status;
-}
-
 void check_containers(const Json& spec, const std::string& path, std::vector<Fault>& faults) {
   const auto containers = spec.find("containers");
   if (containers == spec.end() || !containers->is_array() || containers->empty()) {
-    faults.push_back({path + "containers", "FieldValueRequired", "Required value"});
+    faults.push_back(required(path + "containers"));
     return;
   }
   std::size_t index = 0;
@@ -150,19 +130,9 @@ void check_containers(const Json& spec, const std::string& path, std::vector<Fau
       return value != container.end() && value->is_string() &&
              !value->get_ref<const std::string&>().empty();
     };
-    if (!text("name")) faults.push_back({where + "name", "FieldValueRequired", "Required value"});
-    if (!text("image")) faults.push_back({where + "image", "FieldValueRequired", "Required value"});
+    if (!text("name")) faults.push_back(required(where + "name"));
+    if (!text("image")) faults.push_back(required(where + "image"));
   }
-}
-
-kube::Status conflict_of(std::string_view thing, std::string_view name, std::string_view why) {
-  kube::Status status;
-  status.message = "Operation cannot be fulfilled on " + std::string(thing) + " \"" +
-                   std::string(name) + "\": " + std::string(why);
-  status.reason = "Conflict";
-  status.code = 409;
-  status.name = name;
-  return status;
 }
 
 }  // namespace
@@ -184,7 +154,7 @@ Json ordered_object(const kube::Resource& resource, const Json& object) {
   ordered["metadata"] = metadata != object.end() && metadata->is_object()
                             ? ordered_metadata(*metadata)
                             : Json::object();
-  for (const char* key : {"spec", "status"}) {
+  for (const char* key : kContent) {
     const auto member = object.find(key);
     if (member != object.end()) ordered[key] = *member;
   }
@@ -205,33 +175,59 @@ bool is_dns_subdomain(std::string_view name) noexcept {
   return alphanumeric(before);
 }
 
-std::expected<void, kube::Status> validate(const kube::Resource& resource, const Json& object) {
+std::vector<Fault> metadata_faults(const Json& object) {
   std::vector<Fault> faults;
   const auto& metadata = object.at("metadata");
-  const std::string name = metadata.value("name", "");
+  const auto given = metadata.find("name");
+  const std::string name =
+      given != metadata.end() && given->is_string() ? given->get<std::string>() : "";
   if (name.empty()) {
-    faults.push_back({"metadata.name", "FieldValueRequired",
-                      "Required value: name or generateName is required"});
+    faults.push_back(required("metadata.name", "name or generateName is required"));
   } else if (!is_dns_subdomain(name)) {
-    faults.push_back({"metadata.name", "FieldValueInvalid",
-                      "Invalid value: " + Json(name).dump() + ": " + std::string(kNameRule)});
+    faults.push_back(invalid_value("metadata.name", name, kNameRule));
   }
+  return faults;
+}
+
+std::expected<void, kube::Status> validate(const kube::Resource& resource, const Json& object) {
+  auto faults = metadata_faults(object);
   static const Json kNone = Json::object();
   const auto& spec = object.contains("spec") && object["spec"].is_object() ? object["spec"] : kNone;
   if (resource == kube::pods()) check_containers(spec, "spec.", faults);
   if (resource == kube::deployments()) {
-    if (!spec.contains("selector"))
-      faults.push_back({"spec.selector", "FieldValueRequired", "Required value"});
+    if (!spec.contains("selector")) faults.push_back(required("spec.selector"));
     const auto pod = spec.find("template");
     const bool has_spec = pod != spec.end() && pod->is_object() && pod->contains("spec") &&
                           (*pod)["spec"].is_object();
     check_containers(has_spec ? (*pod)["spec"] : kNone, "spec.template.spec.", faults);
   }
   if (faults.empty()) return {};
-  return std::unexpected(invalid(resource, name, faults));
+  return std::unexpected(invalid(resource, object.at("metadata").value("name", ""), faults));
+}
+
+std::vector<std::string> unknown_members(const Json& object) {
+  std::vector<std::string> unknown;
+  for (const auto& [key, value] : object.items()) {
+    if (key == "kind" || key == "apiVersion" || key == "metadata") continue;
+    if (std::ranges::find(kContent, key) == std::end(kContent)) unknown.push_back(key);
+  }
+  return unknown;
+}
+
+std::vector<std::string> unknown_metadata(const Json& metadata) {
+  std::vector<std::string> unknown;
+  for (const auto& [key, value] : metadata.items()) {
+    const bool known =
+        key == "selfLink" || std::ranges::find(kMetadataOrder, key) != std::end(kMetadataOrder);
+    if (!known) unknown.push_back("metadata." + key);
+  }
+  return unknown;
 }
 
 void apply_defaults(const kube::Resource& resource, Json& object) {
+  const bool has_defaults = resource == kube::pods() || resource == kube::deployments() ||
+                            resource == kube::namespaces() || resource == kube::nodes();
+  if (!has_defaults) return;
   if (!object.contains("spec") || !object["spec"].is_object()) object["spec"] = Json::object();
   if (resource == kube::pods()) {
     default_pod(object);
@@ -244,48 +240,66 @@ void apply_defaults(const kube::Resource& resource, Json& object) {
 }
 
 kube::Status already_exists(const kube::Resource& resource, std::string_view name) {
-  kube::Status status;
-  status.message = resource.plural_group() + " \"" + std::string(name) + "\" already exists";
-  status.reason = "AlreadyExists";
-  status.code = 409;
-  status.name = name;
-  status.group = resource.group;
-  status.kind = resource.plural;
-  return status;
+  return kubeapi::about_object(
+      resource, name, 409, "AlreadyExists",
+      resource.plural_group() + " \"" + std::string(name) + "\" already exists");
 }
 
 kube::Status conflict(const kube::Resource& resource, std::string_view name) {
-  auto status = conflict_of(
-      resource.plural_group(), name,
-      "the object has been modified; please apply your changes to the latest version and try "
-      "again");
-  status.group = resource.group;
-  status.kind = resource.plural;
-  return status;
+  return kubeapi::about_object(
+      resource, name, 409, "Conflict",
+      "Operation cannot be fulfilled on " + resource.plural_group() + " \"" + std::string(name) +
+          "\": the object has been modified; please apply your changes to the latest version and "
+          "try again");
 }
 
 kube::Status precondition_failed(const kube::Resource& resource, std::string_view name,
                                  std::string_view what, std::string_view wanted,
                                  std::string_view held) {
   const std::string thing(what);
-  auto status = conflict_of(resource.kind, name,
-                            "the " + thing + " in the precondition (" + std::string(wanted) +
-                                ") does not match the " + thing + " in record (" +
-                                std::string(held) + "). The object might have been " +
-                                (what == "UID" ? "deleted and then recreated" : "modified"));
-  status.group = resource.group;
+  auto status = kubeapi::about_object(
+      resource, name, 409, "Conflict",
+      "Operation cannot be fulfilled on " + resource.kind + " \"" + std::string(name) + "\": the " +
+          thing + " in the precondition (" + std::string(wanted) + ") does not match the " + thing +
+          " in record (" + std::string(held) + "). The object might have been " +
+          (what == "UID" ? "deleted and then recreated" : "modified"));
   status.kind = resource.kind;
   return status;
 }
 
-kube::Status missing_namespace(std::string_view name) {
-  kube::Status status;
-  status.message = "namespaces \"" + std::string(name) + "\" not found";
-  status.reason = "NotFound";
-  status.code = 404;
-  status.name = name;
-  status.kind = "namespaces";
-  return status;
+kube::Status revision_missing(const kube::Resource& resource, std::string_view name) {
+  // Upstream tells this one by the plural, where every other 422 has the kind.
+  kube::Resource by_plural = resource;
+  by_plural.kind = resource.plural;
+  return invalid(by_plural, name,
+                 {invalid_value("metadata.resourceVersion", 0, "must be specified for an update")});
+}
+
+namespace {
+
+std::string unknown_fields(const std::vector<std::string>& fields) {
+  std::string text = "strict decoding error: ";
+  for (const auto& field : fields) {
+    if (&field != &fields.front()) text += ", ";
+    text += "unknown field " + Json(field).dump();
+  }
+  return text;
+}
+
+}  // namespace
+
+kube::Status strict_decoding(const kube::Resource& resource,
+                             const std::vector<std::string>& fields) {
+  return kubeapi::bad_request(resource.kind + " in version \"" + resource.version +
+                              "\" cannot be handled as a " + resource.kind + ": " +
+                              unknown_fields(fields));
+}
+
+kube::Status strict_patch(const Json& patch, const std::vector<std::string>& fields) {
+  // Of no kind and no name: so upstream tells it.
+  return invalid({}, "",
+                 {invalid_value("patch", patch.dump(-1, ' ', false, Json::error_handler_t::replace),
+                                unknown_fields(fields))});
 }
 
 }  // namespace podkeeper::simkube

@@ -2,12 +2,14 @@
 
 #include "pkg/kube/resource.h"
 #include "pkg/kube/status.h"
+#include "pkg/simkube/faults.h"
 
 #include <nlohmann/json_fwd.hpp>
 
 #include <expected>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace podkeeper::simkube {
 
@@ -20,6 +22,12 @@ Json ordered_metadata(const Json& metadata);
 /// order.
 Json ordered_object(const kube::Resource& resource, const Json& object);
 
+/// Members that ordered_object() drops, and those that ordered_metadata() does, as paths.
+std::vector<std::string> unknown_members(const Json& object);
+std::vector<std::string> unknown_metadata(const Json& metadata);
+
+/// What is wrong with the name of an object.
+std::vector<Fault> metadata_faults(const Json& object);
 /// 422 for names, containers and such as upstream words it; nothing where the object is fine.
 std::expected<void, kube::Status> validate(const kube::Resource& resource, const Json& object);
 /// Lower-case RFC 1123 subdomain, at most 253 characters.
@@ -34,6 +42,11 @@ kube::Status conflict(const kube::Resource& resource, std::string_view name);
 kube::Status precondition_failed(const kube::Resource& resource, std::string_view name,
                                  std::string_view what, std::string_view wanted,
                                  std::string_view held);
-kube::Status missing_namespace(std::string_view name);
+/// 422 for a PUT without a resourceVersion, where upstream wants one.
+kube::Status revision_missing(const kube::Resource& resource, std::string_view name);
+/// fieldValidation=Strict: 400 for an object with these unknown fields, 422 for a patch with them.
+kube::Status strict_decoding(const kube::Resource& resource,
+                             const std::vector<std::string>& fields);
+kube::Status strict_patch(const Json& patch, const std::vector<std::string>& fields);
 
 }  // namespace podkeeper::simkube

@@ -5,12 +5,17 @@
 #include "pkg/kubeapi/read_api.h"
 #include "pkg/simkube/actors.h"
 #include "pkg/simkube/cut_world.h"
+#include "pkg/simkube/definition_files.h"
 #include "pkg/simkube/load.h"
+#include "pkg/simkube/openapi.h"
 #include "pkg/simkube/population.h"
 #include "pkg/simkube/writes.h"
 
+#include <nlohmann/json.hpp>
+
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <set>
 #include <utility>
@@ -31,9 +36,9 @@ http::ServerLimits limits() {
   return limits;
 }
 
-kubeapi::ReadApiOptions api_options(Cluster& cluster) {
+kubeapi::ReadApiOptions api_options(Cluster& cluster, std::function<void()> definitions_changed) {
   kubeapi::ReadApiOptions options;
-  options.writes = make_write_handler(cluster);
+  options.writes = make_write_handler(cluster, std::move(definitions_changed));
   options.podkeeper_headers = false;
   return options;
 }
@@ -47,14 +52,21 @@ struct SimKube::State {
         world(real),
         group(in_group),
         metrics(in_metrics),
-        cluster(real, {.seed = options.seed,
-                       .log = {.events_max = options.history_events,
-                               .bytes_max = options.history_bytes}}),
-        api(real, authorizer, in_metrics, cluster.readers(), api_options(cluster)),
+        cluster(real,
+                {.seed = options.seed,
+                 .log = {.events_max = options.history_events, .bytes_max = options.history_bytes},
+                 .validate_custom = options.validate_crds}),
+        api(real, authorizer, in_metrics, {}, api_options(cluster, [this] { serve_offer(); })),
         actors(real, cluster,
                {.seed = options.seed, .churn = options.churn, .churn_for = options.churn_for}) {}
 
   base::Result<void> fill();
+  base::Result<void> define();
+  base::Result<void> define(const std::vector<Json>& definitions);
+  void serve_offer() {
+    const auto offer = cluster.offer();
+    api.serve(offer.served, offer.generation);
+  }
   http::Router routes();
 
   const SimKubeOptions options;
@@ -67,6 +79,29 @@ struct SimKube::State {
   Actors actors;
   std::optional<http::Server> server;
 };
+
+base::Result<void> SimKube::State::define(const std::vector<Json>& definitions) {
+  for (const auto& definition : definitions) {
+    if (auto defined = cluster.define(definition); !defined) {
+      return base::Error{base::ErrorCode::kInvalidArgument, defined.error().message};
+    }
+  }
+  return {};
+}
+
+base::Result<void> SimKube::State::define() {
+  for (const auto text : embedded_definitions()) {
+    auto definitions = parse_definitions(text, "config/crd/bases");
+    if (!definitions) return definitions.error();
+    if (auto ok = define(*definitions); !ok) return ok;
+  }
+  for (const auto& path : options.crds) {
+    auto definitions = read_definitions(world.files(), path);
+    if (!definitions) return definitions.error();
+    if (auto ok = define(*definitions); !ok) return ok;
+  }
+  return {};
+}
 
 base::Result<void> SimKube::State::fill() {
   if (options.load.empty()) {
@@ -95,6 +130,10 @@ http::Router SimKube::State::routes() {
   for (const char* path : {"/healthz", "/livez", "/readyz"}) router.exact(path, health);
   for (const char* path : {"/api", "/apis", "/version"})
     router.prefix(path, api.handler(), api.error_renderer());
+  const auto documents = [this](http::Request request) -> base::Task<http::Response> {
+    co_return answer_openapi(request, cluster.offer());
+  };
+  router.prefix("/openapi", documents, api.error_renderer());
   return router;
 }
 
@@ -107,6 +146,8 @@ SimKube::~SimKube() = default;
 base::Result<base::Endpoint> SimKube::start() {
   auto& state = *state_;
   if (auto filled = state.fill(); !filled) return filled.error();
+  if (auto defined = state.define(); !defined) return defined.error();
+  state.serve_offer();
   state.server.emplace(state.world, state.group, state.metrics, "simkube", state.routes(),
                        limits());
   auto bound = state.server->listen(state.options.listen);

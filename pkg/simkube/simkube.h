@@ -22,6 +22,8 @@ struct SimKubeOptions {
   double churn = 5;               ///< changes per second by itself, about; 0: none
   base::Duration churn_for{};     ///< its actors act, and cuts are made, this long; 0: for ever
   std::vector<std::string> load;  ///< recorded lists, in the place of made-up nodes or pods
+  std::vector<std::string> crds;  ///< files with CustomResourceDefinitions, beside podkeeper's own
+  bool validate_crds = true;      ///< false: custom resources are taken as they come
   base::Duration cut_every{};     ///< cut every connection this often; 0: never
   std::size_t history_events =
       1 << 17;  ///< changes kept per resource, a power of two: beyond, watches get 410

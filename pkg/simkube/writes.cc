@@ -45,7 +45,29 @@ std::string_view media_type(const http::Request& request) {
   return type;
 }
 
+/// Whether `json` opens more than `max` objects and arrays inside each other; what follows walks
+/// them by recursion.
+bool nests_deeper_than(std::string_view json, std::size_t max) {
+  std::size_t depth = 0;
+  bool in_text = false;
+  for (std::size_t at = 0; at < json.size(); ++at) {
+    const char c = json[at];
+    if (c == '"') in_text = !in_text;
+    if (in_text) {
+      if (c == '\\') ++at;
+    } else if (c == '{' || c == '[') {
+      if (++depth > max) return true;
+    } else if ((c == '}' || c == ']') && depth > 0) {
+      --depth;
+    }
+  }
+  return false;
+}
+
 Decoded parse_json(const http::Request& request, const std::string& wanted_kind) {
+  if (nests_deeper_than(request.body, kWriteDepthMax)) {
+    return bad("the object provided is nested deeper than " + std::to_string(kWriteDepthMax));
+  }
   Json json = Json::parse(request.body, nullptr, /*allow_exceptions=*/false);
   if (!json.is_discarded() && json.is_object()) return json;
   // Go names the byte; what matters to a reader is whether the body stopped early.
@@ -62,7 +84,7 @@ std::string text_of(const Json& object, const char* key) {
 }
 
 /// The body of a POST or PUT: an object of exactly this resource.
-Decoded decode(const http::Request& request, const kube::Resource& resource, bool strict) {
+Decoded decode(const http::Request& request, const kube::Resource& resource) {
   const auto type = media_type(request);
   if (!type.empty() && type != "application/json")
     return std::unexpected(unsupported_media_type("application/json"));
@@ -80,20 +102,15 @@ Decoded decode(const http::Request& request, const kube::Resource& resource, boo
       metadata != json->end() && !metadata->is_object()) {
     return bad("metadata of the object is no JSON object");
   }
-  if (!strict) return json;
-  for (const auto& [key, value] : json->items()) {
-    if (key == "kind" || key == "apiVersion" || key == "metadata" || key == "spec" ||
-        key == "status")
-      continue;
-    return bad(kind + " in version \"" + version + "\" cannot be handled as a " + resource.kind +
-               ": strict decoding error: unknown field " + Json(key).dump());
-  }
   return json;
 }
 
 WriteOptions write_options(const http::Target& target) {
+  const auto validation = target.query_value("fieldValidation").value_or("Warn");
   return {.dry_run = target.query_value("dryRun") == "All",
-          .strict = target.query_value("fieldValidation") == "Strict"};
+          .unknown_fields = validation == "Strict"   ? UnknownFields::kRefuse
+                            : validation == "Ignore" ? UnknownFields::kIgnore
+                                                     : UnknownFields::kWarn};
 }
 
 std::expected<DeleteOptions, kube::Status> delete_options(const http::Request& request) {
@@ -123,7 +140,11 @@ std::expected<DeleteOptions, kube::Status> delete_options(const http::Request& r
 
 http::Response answer(WriteResult result, int code) {
   if (!result) return kubeapi::status_response(result.error());
-  return http::Response::json(code, std::move(result->object));
+  auto response = http::Response::json(code, std::move(result->object));
+  for (const auto& warning : result->warnings) {
+    response.headers.add("Warning", "299 - " + Json(warning).dump());
+  }
+  return response;
 }
 
 http::Response patch(Cluster& cluster, const http::Request& request, const kubeapi::ApiPath& path,
@@ -148,13 +169,13 @@ http::Response handle(Cluster& cluster, const http::Request& request,
   if (request.body.size() > kWriteBytesMax) return kubeapi::status_response(too_large());
   const auto options = write_options(request.target);
   if (request.method == "POST" && !named) {
-    auto object = decode(request, resource, options.strict);
+    auto object = decode(request, resource);
     if (!object) return kubeapi::status_response(object.error());
     return answer(cluster.create(resource, path.namespace_, std::move(*object), options), 201);
   }
   const kube::ObjectKey key{path.namespace_, path.name};
   if (request.method == "PUT" && named) {
-    auto object = decode(request, resource, options.strict);
+    auto object = decode(request, resource);
     if (!object) return kubeapi::status_response(object.error());
     return answer(cluster.update(resource, key, std::move(*object), status, options), 200);
   }
@@ -169,9 +190,14 @@ http::Response handle(Cluster& cluster, const http::Request& request,
 
 }  // namespace
 
-kubeapi::WriteHandler make_write_handler(Cluster& cluster) {
-  return [&cluster](http::Request request, kubeapi::ApiPath path) -> base::Task<http::Response> {
-    co_return handle(cluster, request, path);
+kubeapi::WriteHandler make_write_handler(Cluster& cluster,
+                                         std::function<void()> definitions_changed) {
+  return [&cluster, changed = std::move(definitions_changed)](
+             http::Request request, kubeapi::ApiPath path) -> base::Task<http::Response> {
+    const bool defines = *path.resource == kube::custom_resource_definitions();
+    auto response = handle(cluster, request, path);
+    if (defines && changed) changed();
+    co_return response;
   };
 }
 

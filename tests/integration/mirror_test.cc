@@ -6,6 +6,7 @@
 #include "pkg/state/store.h"
 
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include <chrono>
 #include <map>
@@ -129,6 +130,29 @@ TEST(Mirror, ReachesTheLastStateWhenTheHistoryIsTooShort) {
   Mirrored mirrored(3, options);
   mirrored.live(seconds(20));
   EXPECT_TRUE(mirrored.settles());
+}
+
+TEST(Mirror, FollowsPoliciesAsItFollowsPods) {
+  Mirrored mirrored(6, small_cluster());
+  const auto& policies = kube::concurrent_map_policies();
+  mirrored.follow(policies);
+  mirrored.world.run_for(seconds(1));
+  auto& cluster = mirrored.cluster->cluster();
+  const auto made = cluster.create(
+      policies, "",
+      simkube::Json::parse(R"({"metadata":{"name":"x"},"spec":{"strategy":"LockFree"}})"), {});
+  ASSERT_TRUE(made.has_value()) << made.error().message;
+  const auto status = cluster.merge_patch(
+      policies, {"", "x"}, simkube::Json::parse(R"({"status":{"activeStrategy":"LockFree"}})"),
+      /*status=*/true, {});
+  ASSERT_TRUE(status.has_value()) << status.error().message;
+  mirrored.world.run_for(seconds(2));
+  const state::Reader mirror(*mirrored.mirrors.back());
+  const auto content = content_of(mirror);
+  EXPECT_EQ(content, content_of(cluster.reader(policies)));
+  ASSERT_TRUE(content.contains("x"));
+  EXPECT_NE(content.at("x").find(R"("shards":256)"), std::string::npos);
+  EXPECT_NE(content.at("x").find(R"("activeStrategy":"LockFree")"), std::string::npos);
 }
 
 TEST(Mirror, ReplaysIdenticallyBySeed) {

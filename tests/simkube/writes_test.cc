@@ -1,76 +1,17 @@
 #include "pkg/simkube/writes.h"
 
-#include "pkg/simkube/cluster.h"
-#include "pkg/simkube/population.h"
-
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include <memory>
 #include <regex>
 #include <string>
-#include <utility>
-#include <vector>
 
-#include "tests/kubeapi/harness.h"
+#include "tests/simkube/support/simulated.h"
 
 namespace podkeeper::simkube {
 namespace {
 
 using kubeapi::exchange;
-
-/// simkube's API over the recorded pods and nodes.
-class Simulated {
- public:
-  Simulated()
-      : world(1),
-        cluster(world, {.seed = 7, .log = {}}),
-        api(world, authorizer, metrics, cluster.readers(), options()) {
-    load(kube::pods(), "019");
-    load(kube::nodes(), "021");
-    populate_namespaces(cluster, {"shop"});
-  }
-  kubeapi::ReadApiOptions options() {
-    kubeapi::ReadApiOptions with;
-    with.writes = make_write_handler(cluster);
-    return with;
-  }
-  void load(const kube::Resource& resource, const std::string& number) {
-    auto list = kube::decode_list(resource, exchange(number).body).value();
-    cluster.load(resource, std::move(list.items), list.revision);
-  }
-  http::Response ask(http::Request request) {
-    http::Response response;
-    const auto handler = api.handler();
-    world.run_task([&]() -> base::Task<void> {
-      auto answer = handler(std::move(request));
-      response = co_await std::move(answer);
-    });
-    return response;
-  }
-  http::Response ask(const std::string& method, const std::string& target,
-                     const std::string& body = "", const std::string& type = "application/json") {
-    http::Request request = kubeapi::get(target);
-    request.method = method;
-    request.headers.add("Content-Type", type);
-    request.body = body;
-    return ask(std::move(request));
-  }
-  nlohmann::ordered_json json(const http::Response& response) {
-    if (const auto* text = std::get_if<std::string>(&response.body))
-      return nlohmann::ordered_json::parse(*text);
-    std::string whole;
-    for (const auto piece : std::get<http::GatheredBody>(response.body).pieces) whole += piece;
-    return nlohmann::ordered_json::parse(whole);
-  }
-  nlohmann::ordered_json get(const std::string& target) { return json(ask("GET", target)); }
-
-  runtime::SimulatedWorld world;
-  access::LoopbackAuthorizer authorizer;
-  telemetry::Metrics metrics;
-  Cluster cluster;
-  kubeapi::ReadApi api;
-};
 
 constexpr const char* kWeb0 = "/api/v1/namespaces/shop/pods/web-0";
 constexpr const char* kPods = "/api/v1/namespaces/shop/pods";

@@ -1,0 +1,15 @@
+#pragma once
+
+#include "pkg/simkube/cluster.h"
+
+#include <string>
+
+namespace podkeeper::simkube {
+
+/// /openapi/v2 as gnostic's openapi.v2.Document in protobuf, which is all that kubectl before 1.27
+/// reads: the models of custom resources, by which such a kubectl explains them and finds unknown
+/// fields itself. Built-in kinds and paths are left out: what kubectl finds no model of, it leaves
+/// to the server. Pure; O(schemas).
+std::string openapi_v2_document(const Cluster::Offer& offer);
+
+}  // namespace podkeeper::simkube
