@@ -63,12 +63,18 @@ Task<Result<void>> App::start() {
 
 Result<base::Endpoint> App::start_embedded_cluster() {
   simkube::SimKubeOptions options;
+  auto listen = base::parse_endpoint(settings_.sim_bind_address);
+  if (!listen) return listen.error();
+  options.listen = *listen;
   options.seed = static_cast<std::uint64_t>(settings_.sim_seed);
   options.nodes = static_cast<std::size_t>(settings_.sim_nodes);
   options.pods = static_cast<std::size_t>(settings_.sim_pods);
   options.churn = static_cast<double>(settings_.sim_churn);
   embedded_ = std::make_unique<simkube::SimKube>(world_, upstream_, metrics_, std::move(options));
-  return embedded_->start();
+  auto bound = embedded_->start();
+  if (!bound) return bound;
+  telemetry::log_info("listening", {{"name", "simkube"}, {"address", base::to_string(*bound)}});
+  return bound;
 }
 
 Result<void> App::start_controllers() {

@@ -32,6 +32,15 @@ Result<void> check_upstream(const Settings& settings) {
   return {};
 }
 
+Result<void> check_sim(const Settings& settings) {
+  if (!settings.standalone) return {};
+  const auto endpoint = base::parse_endpoint(settings.sim_bind_address);
+  if (endpoint && is_loopback(endpoint->host)) return {};
+  return refuse("--sim-bind-address=" + settings.sim_bind_address +
+                " is refused, since the embedded cluster lets everybody write; use a loopback "
+                "address such as 127.0.0.1:8082");
+}
+
 Result<void> check_auth(const Settings& settings) {
   if (settings.api_bind_address == "0") return {};
   if (settings.auth_mode == AuthMode::kDelegated) {
@@ -81,6 +90,7 @@ Result<base::Endpoint> parse_apiserver(std::string_view url) {
 
 Result<void> check(const Settings& settings) {
   if (auto ok = check_upstream(settings); !ok) return ok;
+  if (auto ok = check_sim(settings); !ok) return ok;
   if (auto ok = check_auth(settings); !ok) return ok;
   for (const char* needed : {"pods", "nodes"}) {
     if (std::ranges::find(settings.resources, needed) == settings.resources.end()) {

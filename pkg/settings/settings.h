@@ -25,6 +25,7 @@ struct Settings {
   std::int64_t sim_pods = 400;
   std::int64_t sim_churn = 5;
   std::int64_t sim_seed = 1;
+  std::string sim_bind_address = "127.0.0.1:0";
   std::vector<std::string> resources = {"pods", "nodes"};
   std::string api_bind_address = ":6443";
   AuthMode auth_mode = AuthMode::kDelegated;

@@ -87,6 +87,8 @@ TEST_F(SettingsTest, RefusesInOneLineThatNamesTheSettingAndTheWayOut) {
       {{"--apiserver=http://a:1", "--auth-mode=None"}, {":6443", "loopback"}},
       {{"--standalone", "--api-bind-address=0.0.0.0:8080"}, {"0.0.0.0:8080", "loopback"}},
       {{"--standalone", "--api-bind-address=127.0.0.1"}, {"--api-bind-address", "port"}},
+      {{"--standalone", "--sim-bind-address=0.0.0.0:8082"}, {"0.0.0.0:8082", "loopback"}},
+      {{"--standalone", "--sim-bind-address=0"}, {"--sim-bind-address=0", "127.0.0.1:8082"}},
       {{"--standalone", "--sim-pods=many"}, {"--sim-pods", "many", "whole number"}},
       {{"--standalone", "--sim-pods=-1"}, {"--sim-pods", "-1"}},
       {{"--standalone", "--history-bytes=1Z"}, {"--history-bytes", "1Z", "64MiB"}},
