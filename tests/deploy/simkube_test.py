@@ -87,9 +87,13 @@ class AsAProcess(unittest.TestCase):
             with running("kubectl", "-s", cluster, *proxy["args"], env=environment):
                 process = self.become_ready(rendered)
                 nodes = get_json(cluster + "/api/v1/nodes")["items"]
-                summary = get_json(rendered.url("api", "/state/v1/summary"))
+                state = rendered.url("api", "/state/v1/summary")
+                summary = get_json(state)
                 self.assertEqual(summary["nodes"]["total"], len(nodes))
                 self.assertGreater(summary["pods"]["total"], 0)
+                # Watches come through the proxy as well.
+                before = int(summary["revision"])
+                wait_for("a later revision", lambda: int(get_json(state)["revision"]) > before)
                 self.assertIn("podkeeper_build_info", get(rendered.url("metrics", "/metrics"))[1])
                 began = time.monotonic()
                 self.assertEqual(process.stop(), 0)
