@@ -5,6 +5,7 @@
 #include "pkg/cmap/counted_lock.h"
 
 #include <utility>
+#include <vector>
 
 namespace podkeeper::cmap {
 namespace {
@@ -301,7 +302,6 @@ CopyOnWriteMap::Step CopyOnWriteMap::resize_directory(unsigned log2, Spare& spar
 
 CopyOnWriteMap::Outcome CopyOnWriteMap::commit_put(base::Ref<const Record> record, bool conditional,
                                                    const Record* expected) {
-  counters_.add(Counters::kPuts);
   const Outcome outcome = commit({.key = record->key(),
                                   .record = record.get(),
                                   .conditional = conditional,
@@ -314,10 +314,7 @@ bool CopyOnWriteMap::put(base::Ref<const Record> record) {
   return commit_put(std::move(record), false, nullptr).was_new();
 }
 
-bool CopyOnWriteMap::erase(const Key& key) {
-  counters_.add(Counters::kErases);
-  return commit({.key = key}).done;
-}
+bool CopyOnWriteMap::erase(const Key& key) { return commit({.key = key}).done; }
 
 bool CopyOnWriteMap::compare_and_put(const base::Epoch::Guard&, const Record* expected,
                                      base::Ref<const Record> record) {
@@ -326,14 +323,35 @@ bool CopyOnWriteMap::compare_and_put(const base::Epoch::Guard&, const Record* ex
 
 bool CopyOnWriteMap::compare_and_erase(const base::Epoch::Guard&, const Key& key,
                                        const Record* expected) {
-  counters_.add(Counters::kErases);
   return commit({.key = key, .conditional = true, .expected = expected}).done;
 }
 
 void CopyOnWriteMap::for_each(const base::Epoch::Guard&,
                               const std::function<void(const Record&)>& visit) const {
-  counters_.add(Counters::kScans);
   snapshot().for_each(visit);
+}
+
+std::optional<std::uint64_t> CopyOnWriteMap::for_each_from(
+    const base::Epoch::Guard&, std::uint64_t position,
+    const std::function<void(const Record&)>& visit) const {
+  std::vector<const Record*> batch;
+  std::uint64_t next = 0;
+  for (std::size_t entries = 0;;) {
+    batch.reserve(entries);
+    CountedLock lock(mutex_, counters_);
+    const VersionedSegment& segment = segment_of(position);
+    entries = segment.entries;
+    if (batch.capacity() < entries) continue;
+    // The segment may have begun before the position since the step before: two became one.
+    VersionedSegment::each(segment.word(), [&](const Record& record) {
+      if (placement_(record.key()) >= position) batch.push_back(&record);
+    });
+    const std::uint64_t last = position | (~std::uint64_t{0} >> segment.depth);
+    next = last + 1;
+    break;
+  }
+  for (const Record* record : batch) visit(*record);
+  return next == 0 ? std::nullopt : std::optional(next);
 }
 
 MapStats CopyOnWriteMap::stats() const {

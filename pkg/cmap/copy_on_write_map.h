@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 
 namespace podkeeper::cmap {
 
@@ -46,7 +47,6 @@ class CopyOnWriteMap {
   CopyOnWriteMap& operator=(const CopyOnWriteMap&) = delete;
 
   const Record* find(const base::Epoch::Guard&, const Key& key) const {
-    counters_.add(Counters::kFinds);
     const std::uint64_t hash = placement_(key);
     const VersionedDirectory directory(root_.load(std::memory_order_acquire));
     return VersionedSegment::find(directory[directory.index(hash)].load(std::memory_order_acquire),
@@ -59,6 +59,10 @@ class CopyOnWriteMap {
   bool compare_and_erase(const base::Epoch::Guard& guard, const Key& key, const Record* expected);
   void for_each(const base::Epoch::Guard& guard,
                 const std::function<void(const Record&)>& visit) const;
+  /// A stretch is a segment, as it is then: no snapshot is taken.
+  std::optional<std::uint64_t> for_each_from(const base::Epoch::Guard& guard,
+                                             std::uint64_t position,
+                                             const std::function<void(const Record&)>& visit) const;
   [[nodiscard]] std::size_t size() const { return entries_.load(std::memory_order_relaxed); }
   [[nodiscard]] MapStats stats() const;
 

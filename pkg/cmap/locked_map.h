@@ -12,7 +12,9 @@
 #include "pkg/cmap/writer_first.h"
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -25,10 +27,9 @@ namespace podkeeper::cmap {
 template <class M, Strategy kStrategy>
 class LockedMap {
  public:
-  explicit LockedMap(Hash hash = Hash::kXXH3) : table_(hash) {}
+  explicit LockedMap(Hash hash = Hash::kXXH3) : hash_(hash), table_(hash) {}
 
   const Record* find(const base::Epoch::Guard&, const Key& key) const {
-    counters_.add(Counters::kFinds);
     ReadLock<M> lock(mutex_, counters_);
     return table_.find(key);
   }
@@ -36,7 +37,6 @@ class LockedMap {
   /// Holds the lock for one group of keys at a time.
   void find_many(const base::Epoch::Guard&, std::span<const Key> keys,
                  std::span<const Record*> found) const {
-    counters_.add(Counters::kFinds, keys.size());
     for_each_group(keys, found, [this](std::span<const Key> some, std::span<const Record*> into) {
       ReadLock<M> lock(mutex_, counters_);
       const FlatTable* table = &table_;
@@ -45,34 +45,39 @@ class LockedMap {
   }
 
   bool put(base::Ref<const Record> record) {
-    counters_.add(Counters::kPuts);
     return commit_put(std::move(record), false, nullptr, counters_, applier()).before == nullptr;
   }
 
   bool erase(const Key& key) {
-    counters_.add(Counters::kErases);
     return commit({.key = key}, counters_, applier()).outcome == FlatTable::Outcome::kDone;
   }
 
   bool compare_and_put(const base::Epoch::Guard&, const Record* expected,
                        base::Ref<const Record> record) {
-    counters_.add(Counters::kPuts);
     return commit_put(std::move(record), true, expected, counters_, applier()).outcome ==
            FlatTable::Outcome::kDone;
   }
 
   bool compare_and_erase(const base::Epoch::Guard&, const Key& key, const Record* expected) {
-    counters_.add(Counters::kErases);
     const auto write = FlatTable::Write{.key = key, .conditional = true, .expected = expected};
     return commit(write, counters_, applier()).outcome == FlatTable::Outcome::kDone;
   }
 
   void for_each(const base::Epoch::Guard&, const std::function<void(const Record&)>& visit) const {
-    counters_.add(Counters::kScans);
     std::vector<const Record*> batch;
     walk(visit, batch, [this](auto* position, auto* out) {
       ReadLock<M> lock(mutex_, counters_);
       return table_.collect(position, out);
+    });
+  }
+
+  std::optional<std::uint64_t> for_each_from(
+      const base::Epoch::Guard&, std::uint64_t position,
+      const std::function<void(const Record&)>& visit) const {
+    std::vector<const Record*> batch;
+    return walk_stretch(position, visit, batch, [this](auto* at, auto* out) {
+      ReadLock<M> lock(mutex_, counters_);
+      return table_.collect(at, out);
     });
   }
 
@@ -82,7 +87,7 @@ class LockedMap {
   }
 
   [[nodiscard]] MapStats stats() const {
-    auto stats = MapStats{.strategy = kStrategy};
+    auto stats = MapStats{.strategy = kStrategy, .hash = hash_};
     {
       ReadLock<M> lock(mutex_, counters_);
       stats.entries = table_.size();
@@ -119,6 +124,7 @@ class LockedMap {
     };
   }
 
+  const Hash hash_;
   mutable Counters counters_;
   mutable WriterFirst<M> mutex_;
   FlatTable table_ PK_GUARDED_BY(mutex_);

@@ -40,48 +40,40 @@ class SplitMap {
                 .depth = locks_.depth(),
                 .root_bits = locks_.root_bits()}) {}
 
-  const Record* find(const base::Epoch::Guard&, const Key& key) const {
-    counters_.add(Counters::kFinds);
-    return table_.find(key);
-  }
+  const Record* find(const base::Epoch::Guard&, const Key& key) const { return table_.find(key); }
 
   void find_many(const base::Epoch::Guard&, std::span<const Key> keys,
                  std::span<const Record*> found) const {
-    counters_.add(Counters::kFinds, keys.size());
     for_each_group(keys, found, [this](std::span<const Key> some, std::span<const Record*> into) {
       find_group(some, into, [this](const Key&) -> const SplitTable& { return table_; });
     });
   }
 
   bool put(base::Ref<const Record> record) {
-    counters_.add(Counters::kPuts);
     return put(std::move(record), false, nullptr).before == nullptr;
   }
 
   bool compare_and_put(const base::Epoch::Guard&, const Record* expected,
                        base::Ref<const Record> record) {
-    counters_.add(Counters::kPuts);
     return put(std::move(record), true, expected).outcome == SplitTable::Outcome::kDone;
   }
 
-  bool erase(const Key& key) {
-    counters_.add(Counters::kErases);
-    return erase({.key = key});
-  }
+  bool erase(const Key& key) { return erase({.key = key}); }
 
   bool compare_and_erase(const base::Epoch::Guard&, const Key& key, const Record* expected) {
-    counters_.add(Counters::kErases);
     return erase({.key = key, .conditional = true, .expected = expected});
   }
 
   void for_each(const base::Epoch::Guard&, const std::function<void(const Record&)>& visit) const {
-    counters_.add(Counters::kScans);
     std::vector<const Record*> batch;
-    walk(visit, batch, [this](std::optional<std::uint64_t>* position, auto* out) {
-      return locks_.with(table_, position->value(), counters_, [&](const Segment& segment) {
-        return table_.collect(segment, position, out);
-      });
-    });
+    walk(visit, batch, collector());
+  }
+
+  std::optional<std::uint64_t> for_each_from(
+      const base::Epoch::Guard&, std::uint64_t position,
+      const std::function<void(const Record&)>& visit) const {
+    std::vector<const Record*> batch;
+    return walk_stretch(position, visit, batch, collector());
   }
 
   [[nodiscard]] std::size_t size() const {
@@ -139,6 +131,14 @@ class SplitMap {
       spare = answer.outcome == SplitTable::Outcome::kNeedsStorage ? SplitTable::make_spare(answer)
                                                                    : Spare();
     }
+  }
+
+  auto collector() const {
+    return [this](std::optional<std::uint64_t>* position, auto* out) {
+      return locks_.with(table_, position->value(), counters_, [&](const Segment& segment) {
+        return table_.collect(segment, position, out);
+      });
+    };
   }
 
   auto applier(std::uint64_t hash) {

@@ -9,6 +9,7 @@
 #include "pkg/cmap/sync_map.h"
 
 #include <cstddef>
+#include <optional>
 #include <source_location>
 #include <span>
 #include <string>
@@ -57,6 +58,15 @@ class Entry final : public detail::AnyMap {
                 const std::function<void(const Record&)>& visit) const override {
     map_.for_each(guard, visit);
   }
+  std::optional<std::uint64_t> for_each_from(
+      const base::Epoch::Guard& guard, std::uint64_t position,
+      const std::function<void(const Record&)>& visit) const override {
+    if constexpr (StretchWalk<M>) {
+      return map_.for_each_from(guard, position, visit);
+    } else {
+      return AnyMap::for_each_from(guard, position, visit);
+    }
+  }
   [[nodiscard]] std::size_t size() const override { return map_.size(); }
   [[nodiscard]] MapStats stats() const override { return map_.stats(); }
 
@@ -98,6 +108,20 @@ const char* to_string(Strategy strategy) noexcept {
   return "unknown";
 }
 
+const char* to_string(MigrationPhase phase) noexcept {
+  switch (phase) {
+    case MigrationPhase::kNone:
+      return "None";
+    case MigrationPhase::kAnnounced:
+      return "Announced";
+    case MigrationPhase::kCopying:
+      return "Copying";
+    case MigrationPhase::kRetiring:
+      return "Retiring";
+  }
+  return "unknown";
+}
+
 const char* to_string(Hash hash) noexcept { return hash == Hash::kXXH3 ? "XXH3" : "FNV1a"; }
 
 void detail::AnyMap::find_many(const base::Epoch::Guard& guard, std::span<const Key> keys,
@@ -108,6 +132,13 @@ void detail::AnyMap::find_many(const base::Epoch::Guard& guard, std::span<const 
 Position detail::AnyMap::position_of(const Key&) const { return {}; }
 ProbeChain detail::AnyMap::describe(const base::Epoch::Guard&, const Key&) const { return {}; }
 std::vector<TableCensus> detail::AnyMap::census(const base::Epoch::Guard&) const { return {}; }
+
+std::optional<std::uint64_t> detail::AnyMap::for_each_from(
+    const base::Epoch::Guard& guard, std::uint64_t /*position*/,
+    const std::function<void(const Record&)>& visit) const {
+  for_each(guard, visit);
+  return std::nullopt;
+}
 
 std::unique_ptr<detail::AnyMap> detail::make_map(const MapOptions& options) {
   switch (options.strategy) {

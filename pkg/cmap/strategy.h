@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -32,8 +33,17 @@ struct MapOptions {
   friend bool operator==(const MapOptions&, const MapOptions&) = default;
 };
 
+/// How far the migration of a map to another strategy is; see Migration.
+enum class MigrationPhase {
+  kNone,       ///< none runs
+  kAnnounced,  ///< waits for the writers that do not know of it yet
+  kCopying,    ///< writers change both tables, the old one's records are copied
+  kRetiring,   ///< over for everybody; the table that nobody uses any more is taken apart
+};
+const char* to_string(MigrationPhase phase) noexcept;
+
 /// What a map tells about itself. Counts are exact for every operation that happened before the
-/// call.
+/// call; a strategy alone counts what it holds and how often a lock was not free, its Map the rest.
 struct MapStats {
   Strategy strategy = Strategy::kSharded;
   std::size_t shards = 1;
@@ -43,6 +53,10 @@ struct MapStats {
   std::size_t record_bytes = 0;  ///< sum of byte_size() over the records held
   std::uint64_t finds = 0, puts = 0, erases = 0, scans = 0;
   std::uint64_t contended = 0;  ///< times a lock was not free at once
+  // While a migration runs, table_bytes counts both tables.
+  MigrationPhase migration = MigrationPhase::kNone;
+  std::uint64_t migrations = 0;          ///< that reached the new strategy
+  std::uint64_t migrations_aborted = 0;  ///< that left the old one serving
 };
 
 /// What every strategy offers, over type-erased records. V is what Map<V> stores; the tables below
@@ -98,6 +112,16 @@ concept Inspectable = requires(const M& constant, const base::Epoch::Guard& guar
   { constant.census(guard) } -> std::same_as<std::vector<TableCensus>>;
 };
 
+/// A strategy that walks in bounded steps; see AnyMap::for_each_from().
+template <class M>
+concept StretchWalk =
+    requires(const M& constant, const base::Epoch::Guard& guard, std::uint64_t position,
+             const std::function<void(const Record&)>& visit) {
+      {
+        constant.for_each_from(guard, position, visit)
+      } -> std::same_as<std::optional<std::uint64_t>>;
+    };
+
 namespace detail {
 /// The handle's table of entry points: one virtual call, whatever the strategy.
 class AnyMap {
@@ -114,6 +138,13 @@ class AnyMap {
                                  const Record* expected) = 0;
   virtual void for_each(const base::Epoch::Guard& guard,
                         const std::function<void(const Record&)>& visit) const = 0;
+  /// for_each() in steps: shows the few hundred records that lie from `position` on and gives the
+  /// position of the rest, nothing after the last; begin at 0. Positions are hashes, so the rules
+  /// of for_each() hold over all steps together, although guards come and go and tables change
+  /// their size in between. A strategy that is no StretchWalk shows all in one step.
+  virtual std::optional<std::uint64_t> for_each_from(
+      const base::Epoch::Guard& guard, std::uint64_t position,
+      const std::function<void(const Record&)>& visit) const;
   virtual std::size_t size() const = 0;
   virtual MapStats stats() const = 0;
   // See Observed; a strategy without a position, a chain or a census has the empty ones.

@@ -186,7 +186,6 @@ SyncMap::Outcome SyncMap::commit(const Change& change) {
 
 SyncMap::Outcome SyncMap::commit_put(base::Ref<const Record> record, bool conditional,
                                      const Record* expected) {
-  counters_.add(Counters::kPuts);
   const Outcome outcome = commit({.key = record->key(),
                                   .record = record.get(),
                                   .conditional = conditional,
@@ -199,10 +198,7 @@ bool SyncMap::put(base::Ref<const Record> record) {
   return commit_put(std::move(record), false, nullptr).was_new();
 }
 
-bool SyncMap::erase(const Key& key) {
-  counters_.add(Counters::kErases);
-  return commit({.key = key}).done;
-}
+bool SyncMap::erase(const Key& key) { return commit({.key = key}).done; }
 
 bool SyncMap::compare_and_put(const base::Epoch::Guard&, const Record* expected,
                               base::Ref<const Record> record) {
@@ -210,7 +206,6 @@ bool SyncMap::compare_and_put(const base::Epoch::Guard&, const Record* expected,
 }
 
 bool SyncMap::compare_and_erase(const base::Epoch::Guard&, const Key& key, const Record* expected) {
-  counters_.add(Counters::kErases);
   return commit({.key = key, .conditional = true, .expected = expected}).done;
 }
 
@@ -273,22 +268,33 @@ bool SyncMap::rebuild(Part& part, Move& move) const {
 
 void SyncMap::for_each(const base::Epoch::Guard&,
                        const std::function<void(const Record&)>& visit) const {
-  counters_.add(Counters::kScans);
   std::vector<const Record*> batch;
-  for (Part& part : parts_) {
-    for (std::size_t slots = 0;;) {
-      batch.reserve(slots);
-      CountedLock lock(part.mutex, counters_);
-      slots = part.slots.load(std::memory_order_relaxed);
-      if (batch.capacity() < slots) continue;
-      const auto take = [&batch](const Record& record) { batch.push_back(&record); };
-      SyncTable(part.read.load(std::memory_order_relaxed)).each(take);
-      SyncTable(part.dirty.load(std::memory_order_relaxed)).each(take);
-      break;
-    }
-    for (const Record* record : batch) visit(*record);
-    batch.clear();
+  for (Part& part : parts_) show(part, visit, batch);
+}
+
+std::optional<std::uint64_t> SyncMap::for_each_from(
+    const base::Epoch::Guard&, std::uint64_t position,
+    const std::function<void(const Record&)>& visit) const {
+  std::vector<const Record*> batch;
+  show(part_of(position), visit, batch);
+  const std::uint64_t next = position + (std::uint64_t{1} << (64 - SyncTable::kSkippedBits));
+  return next == 0 ? std::nullopt : std::optional(next);
+}
+
+void SyncMap::show(Part& part, const std::function<void(const Record&)>& visit,
+                   std::vector<const Record*>& batch) const {
+  batch.clear();
+  for (std::size_t slots = 0;;) {
+    batch.reserve(slots);
+    CountedLock lock(part.mutex, counters_);
+    slots = part.slots.load(std::memory_order_relaxed);
+    if (batch.capacity() < slots) continue;
+    const auto take = [&batch](const Record& record) { batch.push_back(&record); };
+    SyncTable(part.read.load(std::memory_order_relaxed)).each(take);
+    SyncTable(part.dirty.load(std::memory_order_relaxed)).each(take);
+    break;
   }
+  for (const Record* record : batch) visit(*record);
 }
 
 std::size_t SyncMap::size() const {

@@ -15,6 +15,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
+#include <vector>
 
 namespace podkeeper::cmap {
 
@@ -55,7 +57,6 @@ class SyncMap {
   SyncMap& operator=(const SyncMap&) = delete;
 
   const Record* find(const base::Epoch::Guard&, const Key& key) const {
-    counters_.add(Counters::kFinds);
     const std::uint64_t hash = placement_(key);
     Part& part = part_of(hash);
     const SyncTable read(part.read.load(std::memory_order_acquire));
@@ -71,6 +72,10 @@ class SyncMap {
   bool compare_and_erase(const base::Epoch::Guard& guard, const Key& key, const Record* expected);
   void for_each(const base::Epoch::Guard& guard,
                 const std::function<void(const Record&)>& visit) const;
+  /// A stretch is a part.
+  std::optional<std::uint64_t> for_each_from(const base::Epoch::Guard& guard,
+                                             std::uint64_t position,
+                                             const std::function<void(const Record&)>& visit) const;
   [[nodiscard]] std::size_t size() const;
   [[nodiscard]] MapStats stats() const;
 
@@ -119,6 +124,9 @@ class SyncMap {
                           const Record** before);
   Step add(Part& part, std::uint64_t hash, const Change& change, Move& move)
       PK_REQUIRES(part.mutex);
+
+  void show(Part& part, const std::function<void(const Record&)>& visit,
+            std::vector<const Record*>& batch) const;
 
   static bool wants_promotion(const Part& part) noexcept;
   static bool wants_compaction(const Part& part) noexcept;

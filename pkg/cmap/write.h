@@ -53,19 +53,26 @@ typename Table::Answer commit_put(base::Ref<const Record> record, bool condition
   return answer;
 }
 
-/// Walks one table: `collect(position, out)` calls FlatTable::collect under its lock, `visit` runs
-/// outside it.
+/// Shows one stretch of one table, and gives the next one's position, if there is one:
+/// `collect(position, out)` calls FlatTable::collect under its lock, `visit` runs outside it.
+template <class Collect>
+std::optional<std::uint64_t> walk_stretch(std::uint64_t from,
+                                          const std::function<void(const Record&)>& visit,
+                                          std::vector<const Record*>& batch, Collect&& collect) {
+  std::optional<std::uint64_t> position = from;
+  while (!collect(&position, &batch)) {
+    batch.reserve(batch.capacity() * 2 + FlatTable::kStretchBuckets * FlatTable::kSlots);
+  }
+  for (const Record* record : batch) visit(*record);
+  return position;
+}
+
+/// Walks one table, stretch by stretch.
 template <class Collect>
 void walk(const std::function<void(const Record&)>& visit, std::vector<const Record*>& batch,
           Collect&& collect) {
   std::optional<std::uint64_t> position = 0;
-  while (position.has_value()) {
-    if (!collect(&position, &batch)) {
-      batch.reserve(batch.capacity() * 2 + FlatTable::kStretchBuckets * FlatTable::kSlots);
-      continue;
-    }
-    for (const Record* record : batch) visit(*record);
-  }
+  while (position.has_value()) position = walk_stretch(*position, visit, batch, collect);
 }
 
 }  // namespace podkeeper::cmap
