@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "tests/cmap/support/linearizability.h"
@@ -92,10 +93,31 @@ std::string fault_in_a_walk(SwitchBug bug, std::size_t* operations) {
   return "a walk showed " + std::to_string(shown) + " of 1000 keys that stayed";
 }
 
+/// Whether a write is kept that began before the migration and ends long after.
+std::string fault_in_a_late_write(SwitchBug bug, std::size_t* operations) {
+  Gate gate;
+  SwitchedMap map(MapOptions{.strategy = Strategy::kMutex});
+  run_to_end(map, {.strategy = Strategy::kMutex}, 100, make_gated(gate));
+  std::jthread writer([&] { map.put(text("late", 1)); });
+  gate.arrived.wait(false);
+  {
+    auto migration = map.migrate({.strategy = Strategy::kRWMutex}, make_switchover(bug));
+    for (int i = 0; i < 100 && !migration->progress().flipped; ++i) migration->step(100);
+    gate.open = true;
+    gate.open.notify_all();
+    writer.join();
+    while (!migration->progress().flipped) migration->step(100);
+  }
+  ++*operations;
+  const bool found = map.find(Epoch::Guard(), make_key("late")) != nullptr;
+  return found ? "" : "a put that began before the migration is lost";
+}
+
 std::string fault_in(SwitchBug bug, std::uint64_t seed, std::size_t* operations) {
   std::string fault = fault_in_the_counts(bug, operations);
   if (!fault.empty() || bug == SwitchBug::kDoubleRetire || bug == SwitchBug::kLeak) return fault;
   fault = fault_in_a_walk(bug, operations);
+  if (fault.empty()) fault = fault_in_a_late_write(bug, operations);
   return fault.empty() ? fault_in_a_recorded_run(bug, seed, operations) : fault;
 }
 

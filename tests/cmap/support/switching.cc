@@ -61,6 +61,40 @@ class Yielding final : public AnyMap {
   std::unique_ptr<AnyMap> right_;
 };
 
+class Gated final : public AnyMap {
+ public:
+  Gated(std::unique_ptr<AnyMap> right, Gate& gate) : right_(std::move(right)), gate_(gate) {}
+
+  const Record* find(const Epoch::Guard& guard, const Key& key) const override {
+    return right_->find(guard, key);
+  }
+  bool put(RecordRef record) override {
+    gate_.arrived = true;
+    gate_.arrived.notify_all();
+    gate_.open.wait(false);
+    return right_->put(std::move(record));
+  }
+  bool erase(const Key& key) override { return right_->erase(key); }
+  bool compare_and_put(const Epoch::Guard& guard, const Record* expected,
+                       RecordRef record) override {
+    return right_->compare_and_put(guard, expected, std::move(record));
+  }
+  bool compare_and_erase(const Epoch::Guard& guard, const Key& key,
+                         const Record* expected) override {
+    return right_->compare_and_erase(guard, key, expected);
+  }
+  void for_each(const Epoch::Guard& guard,
+                const std::function<void(const Record&)>& visit) const override {
+    right_->for_each(guard, visit);
+  }
+  [[nodiscard]] std::size_t size() const override { return right_->size(); }
+  [[nodiscard]] MapStats stats() const override { return right_->stats(); }
+
+ private:
+  std::unique_ptr<AnyMap> right_;
+  Gate& gate_;
+};
+
 class Broken final : public Switchover {
  public:
   Broken(SwitchBug bug, std::atomic<AnyMap*>& current, std::unique_ptr<AnyMap> to,
@@ -211,6 +245,13 @@ const char* to_string(SwitchBug bug) {
 SwitchedMap::MakeSwitchover make_switchover(SwitchBug bug) {
   return [bug](std::atomic<AnyMap*>& current, std::unique_ptr<AnyMap> to, Counters& counters) {
     return std::make_unique<Broken>(bug, current, std::move(to), counters);
+  };
+}
+
+SwitchedMap::MakeSwitchover make_gated(Gate& gate) {
+  return [&gate](std::atomic<AnyMap*>& current, std::unique_ptr<AnyMap> to, Counters& counters) {
+    return std::make_unique<Switchover>(current, std::make_unique<Gated>(std::move(to), gate),
+                                        counters);
   };
 }
 

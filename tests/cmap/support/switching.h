@@ -55,6 +55,14 @@ const char* to_string(SwitchBug bug);
 /// the processor away where threads can meet, so that they do.
 SwitchedMap::MakeSwitchover make_switchover(SwitchBug bug);
 
+/// Where a put stops, inside its table, until it is let through.
+struct Gate {
+  std::atomic<bool> arrived{false};
+  std::atomic<bool> open{false};
+};
+/// Makes sound switchovers to tables that stop at the gate.
+SwitchedMap::MakeSwitchover make_gated(Gate& gate);
+
 /// A SwitchedMap as the recorder takes it.
 class Switching final : public detail::AnyMap {
  public:
