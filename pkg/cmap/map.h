@@ -85,14 +85,14 @@ class Map final : public Observed {
   [[nodiscard]] std::size_t size() const { return impl_.size(); }
   [[nodiscard]] MapStats stats() const override { return impl_.stats(); }
 
-  [[nodiscard]] Position position_of(const Key& key) const override {
-    return impl_.position_of(key);
-  }
-
   /// Begins to change the strategy, which the caller drives; see Migration.
   [[nodiscard]] base::Result<Migration> migrate(const MapOptions& to) { return impl_.migrate(to); }
   /// The same map without the type and its observers.
   [[nodiscard]] SwitchedMap& untyped() noexcept { return impl_; }
+
+  [[nodiscard]] Position position_of(const Key& key) const override {
+    return impl_.position_of(key);
+  }
 
   [[nodiscard]] ProbeChain describe(const Key& key) const override {
     const base::Epoch::Guard guard;

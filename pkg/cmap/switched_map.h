@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -78,6 +79,12 @@ class SwitchedMap {
                 const std::function<void(const Record&)>& visit) const {
     counters_.add(Counters::kScans);
     current().for_each(guard, visit);
+  }
+  /// One step of a walk; see AnyMap::for_each_from().
+  std::optional<std::uint64_t> for_each_from(
+      const base::Epoch::Guard& guard, std::uint64_t position,
+      const std::function<void(const Record&)>& visit) const {
+    return current().for_each_from(guard, position, visit);
   }
   [[nodiscard]] std::size_t size() const {
     const base::Epoch::Guard guard;
