@@ -90,7 +90,8 @@ WriteResult Cluster::State::add(Slot& into, const kube::Resource& resource, Json
   if (into.definition && into.has_status(resource)) object.erase("status");
   apply_defaults(resource, object);
   if (auto valid = check(into, resource, object); !valid) return refuse(std::move(valid.error()));
-  const kube::ObjectKey key{space, text_of(metadata, "name")};
+  // A default that adds a key to the object moves its members: `metadata` may be gone.
+  const kube::ObjectKey key{space, text_of(object["metadata"], "name")};
   if (resource.namespaced && !slot(kube::namespaces()).has({"", space})) {
     return refuse(kubeapi::not_found(kube::namespaces(), space));
   }
