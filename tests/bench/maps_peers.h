@@ -116,7 +116,9 @@ class ShardedPeer : public NoThreads {
     Lock lock;
     Table table;
   };
-  Shard& shard_of(const Key& key) { return shards_[key.hash >> 56]; }
+  /// By bits in the middle: Boost's table takes its positions from the top ones, Abseil's from the
+  /// low ones, and keys of one shard that agree in those would all meet.
+  Shard& shard_of(const Key& key) { return shards_[(key.hash >> 40) & 255]; }
   std::unique_ptr<Shard[]> shards_ = std::make_unique<Shard[]>(256);
 };
 
