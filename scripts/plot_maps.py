@@ -152,6 +152,7 @@ def plot_latency(figures, out):
         found = figures.get(f"walks.find_{company}_{quantile}.{name}")
         return None if found is None else max(found["value"], 10)
 
+    names = [n for n in names if ns("alone", "p50", n) is not None]
     values = [ns(c, q, n) for c in companies for q in ("p50", "p99", "p999") for n in names]
     values = [v for v in values if v is not None]
     if not values:
