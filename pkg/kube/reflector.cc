@@ -125,6 +125,7 @@ struct Reflector::State {
   std::optional<Revision> older_list;  ///< a LIST that was refused, and what it was of
   bool advanced = false;               ///< the watch that runs, or ran last, moved `revision`
   bool just_listed = false;            ///< nothing has come since the last LIST
+  bool told_absent = false;            ///< since the last LIST that went well
   int expired_lists = 0;               ///< in a row
   int silent_watches = 0;              ///< in a row, that were up and brought no news
   std::string gap;                     ///< why the next LIST is needed; empty: it is the first
@@ -168,8 +169,13 @@ base::Task<void> Reflector::State::wait_after(Error error) {
   if (error.retry_after.has_value() && error.retry_after->count() > 0) {
     wait = std::min<base::Duration>(*error.retry_after, kRetryAfterMax);
   }
-  telemetry::log_warn("upstream failed, trying again",
-                      {{"resource", name}, {"err", error}, {"waitSeconds", seconds(wait)}});
+  if (!options.may_be_absent || error.code != ErrorCode::kNotFound) {
+    telemetry::log_warn("upstream failed, trying again",
+                        {{"resource", name}, {"err", error}, {"waitSeconds", seconds(wait)}});
+  } else if (!std::exchange(told_absent, true)) {
+    telemetry::log_info("upstream does not know the resource, asking again from time to time",
+                        {{"resource", name}});
+  }
   auto sleep = world.clock().sleep_for(wait);
   co_await std::move(sleep);
 }
@@ -194,6 +200,7 @@ base::Task<void> Reflector::State::list_until_complete() {
   }
   count_list(&ReflectorMetrics::Results::success);
   expired_lists = silent_watches = 0;
+  told_absent = false;
   just_listed = true;
   synced.store(true);
 }

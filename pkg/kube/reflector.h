@@ -37,6 +37,8 @@ struct ReflectorOptions {
       std::chrono::seconds(90);  ///< no byte this long: the watch is frozen
   base::Duration watch_timeout_min =
       std::chrono::minutes(5);  ///< timeoutSeconds is in [min, 2 min)
+  /// Upstream may not know the resource (yet): that is said once, not at every attempt.
+  bool may_be_absent = false;
   std::size_t line_bytes_max = 16 << 20;
   std::size_t page_bytes_max = 512 << 20;
   DecodeOptions decode = {};

@@ -260,6 +260,20 @@ inline const MetricDesc kStoreStaleness{
     "Time since the last evidence that the mirror's revision was upstream's.",
     {"resource"}};
 
+// Policies. state: accepted, rejected, conflict (accepted, but others govern all it targets).
+inline const MetricDesc kPolicies{MetricType::kGauge,
+                                  "podkeeper_policies",
+                                  "ConcurrentMapPolicies, by what became of them.",
+                                  {"state"}};
+inline const MetricDesc kPolicyRejected{MetricType::kCounter,
+                                        "podkeeper_policy_rejected_total",
+                                        "Versions of policies that were not accepted.",
+                                        {"reason"}};
+inline const MetricDesc kPolicyApplications{MetricType::kCounter,
+                                            "podkeeper_policy_applications_total",
+                                            "Plans that stores were given, by how it ended.",
+                                            {"store", "result"}};
+
 // Concurrent maps. partition: "<plural>.<group>", or "<plural>.<group>~<policy>"; op: find, put,
 // erase, scan.
 inline const MetricDesc kMapInfo{MetricType::kGauge,
@@ -361,6 +375,9 @@ inline const MetricDesc* const kAllMetrics[] = {&kProcessCpuSeconds,
                                                 &kStoreBytes,
                                                 &kStoreRevision,
                                                 &kStoreStaleness,
+                                                &kPolicies,
+                                                &kPolicyRejected,
+                                                &kPolicyApplications,
                                                 &kMapInfo,
                                                 &kMapEntries,
                                                 &kMapBytes,

@@ -1,0 +1,111 @@
+#pragma once
+
+#include "pkg/access/authorized.h"
+#include "pkg/base/mutex.h"
+#include "pkg/base/snapshot.h"
+#include "pkg/base/world.h"
+#include "pkg/controllers/policy_status_writer.h"
+#include "pkg/kube/object_client.h"
+#include "pkg/policy/board.h"
+#include "pkg/policy/describe.h"
+#include "pkg/policy/partitioned_store.h"
+#include "pkg/policy/policy_set.h"
+#include "pkg/runtime/controller.h"
+#include "pkg/runtime/task_group.h"
+#include "pkg/state/store.h"
+#include "pkg/telemetry/metrics.h"
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace podkeeper::controllers {
+
+struct PolicyControllerOptions {
+  std::string instance = "podkeeper";  ///< this process's entry in status.instances
+  policy::Built built = {};
+  cmap::MapOptions defaults = {};  ///< of what no policy governs
+  /// A change is taken up once nothing changed for `quiet`, or `patience` after it.
+  base::Duration quiet = std::chrono::milliseconds(200);
+  base::Duration patience = std::chrono::milliseconds(500);
+  /// A store is not given plans more often than this.
+  base::Duration apply_interval = std::chrono::seconds(1);
+  /// How often the entries in a status follow what they count, without another change.
+  base::Duration counts_interval = std::chrono::seconds(30);
+  telemetry::Metrics* metrics = nullptr;  ///< outlives the controller
+};
+
+/// Carries out ConcurrentMapPolicies: from the mirror of the policies to a plan for each store, and
+/// back to each policy's status.
+///
+/// One task follows the policies' log. However fast they change, they are looked at as they are
+/// when it goes on, at the latest `patience` after the first change, so the last state wins. Plans
+/// that changed are given to their stores by the workers of a queue, one at a time for each store;
+/// one that fails is tried again after a backoff, and the store goes on as it was. A policy that
+/// became bad stays in force as it was while good; one that is deleted gives its objects back to
+/// who is next. Without the definition of the resource in the cluster there simply are no policies.
+///
+/// Any thread may ask; it outlives its tasks.
+class PolicyController {
+ public:
+  /// The policies' store, the client and `stores` outlive the controller.
+  PolicyController(base::World& world, state::Reader policies, access::AuthorizedRead allowed,
+                   kube::ObjectClient& client, std::vector<policy::PartitionedStore*> stores,
+                   PolicyControllerOptions options);
+
+  /// Starts its tasks; they end when `group` is stopped.
+  base::Result<void> start(runtime::TaskGroup& group);
+
+  /// What there is, as of now. O(policies * stores).
+  [[nodiscard]] policy::Board board() const;
+  /// For the health check policy-applied: an Error names the store that has not been given the
+  /// first plan since the policies were listed. Later changes never make it fail.
+  [[nodiscard]] base::Result<void> check_applied() const;
+
+ private:
+  /// A store, and how far it is with its plan; `turn` counts its plans.
+  struct Target {
+    policy::PartitionedStore* store = nullptr;
+    policy::PartitionPlan wanted = {};
+    std::uint64_t wanted_turn = 0, applied_turn = 0;
+    std::string error = {};
+    std::optional<base::MonotonicTime> started = {};  ///< when it was given a plan last
+  };
+  /// What was read of an object, so that only what changed is read again.
+  struct Source {
+    kube::Revision revision;
+    policy::Parsed parsed;
+    std::optional<std::int64_t> counted = {};  ///< the generation that was counted as refused
+  };
+
+  base::Task<void> follow();
+  /// Looks at all policies and wakes whom it concerns.
+  void take_up();
+  [[nodiscard]] std::vector<policy::Parsed> read_policies();
+  /// Replaces the plans that changed; the queue's keys of their stores.
+  [[nodiscard]] std::vector<std::string> replace_plans();
+  void count_policies();
+  base::Task<base::Result<runtime::Outcome>> reconcile(std::string key);
+  base::Task<base::Result<runtime::Outcome>> apply(std::size_t index);
+  void applied(std::size_t index, std::uint64_t turn, const base::Result<void>& outcome);
+  base::Task<base::Result<runtime::Outcome>> write_status(std::string name);
+  void enqueue_statuses(base::Duration delay);
+
+  base::Clock& clock_;
+  const state::Reader policies_;
+  const access::AuthorizedRead allowed_;
+  const std::vector<policy::PartitionedStore*> stores_;
+  const PolicyControllerOptions options_;
+  PolicyStatusWriter writer_;
+  runtime::Controller controller_;
+  std::map<std::string, Source> sources_;  ///< of follow() alone
+  policy::PolicySet set_;                  ///< likewise
+  base::Snapshot<policy::PolicySet> published_;
+  mutable base::Mutex mutex_;
+  std::vector<Target> targets_ PK_GUARDED_BY(mutex_);
+  bool taken_up_ PK_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace podkeeper::controllers
