@@ -53,6 +53,10 @@ Task<Result<void>> App::start() {
   mirrors_ = std::move(*mirrors);
   if (auto ok = mirrors_->start(background_); !ok) co_return ok;
   if (auto ok = start_controllers(); !ok) co_return ok;
+  auto policies = Policies::make(world_, metrics_, settings_, *apiserver, authorizer_, maps());
+  if (!policies) co_return policies.error();
+  policies_ = std::move(*policies);
+  if (auto ok = policies_->start(background_); !ok) co_return ok;
   auto reclaiming = background_.spawn("map reclaimer", base::Handler::kTimer,
                                       [this] { return reclaimer_.run(); });
   if (!reclaiming) co_return reclaiming.error();
@@ -105,6 +109,7 @@ void App::add_health_checks() {
   }
   health::Checks& ready = health_->readyz;
   ready.add("informer-sync", [this] { return mirrors_->check_synced(); });
+  ready.add("policy-applied", [this] { return policies_->controller().check_applied(); });
   ready.add("staleness", [this] { return mirrors_->check_fresh(kStaleAfter); });
   ready.add("handlers", [this]() -> Result<void> {
     if (tasks_.count() < tasks_.tasks_max()) return {};
@@ -152,12 +157,14 @@ http::Router App::api_routes() {
     router.prefix(root, read_api_->handler(), read_api_->error_renderer());
   }
   const auto all = maps();
-  api::add_state_routes(router, api::StateSources{.authorizer = authorizer_,
-                                                  .pods = mirrors_->reader(kube::pods()),
-                                                  .nodes = mirrors_->reader(kube::nodes()),
-                                                  .pod_states = pod_states_,
-                                                  .maps = {all.begin(), all.end()},
-                                                  .clock = world_.clock()});
+  api::add_state_routes(
+      router, api::StateSources{.authorizer = authorizer_,
+                                .pods = mirrors_->reader(kube::pods()),
+                                .nodes = mirrors_->reader(kube::nodes()),
+                                .pod_states = pod_states_,
+                                .maps = {all.begin(), all.end()},
+                                .policies = [this] { return policies_->controller().board(); },
+                                .clock = world_.clock()});
   api::add_health_routes(router, health_, world_.clock());
   api::add_metrics_route(router, metrics_);
   api::add_status_routes(router, settings_, world_.clock());

@@ -21,6 +21,7 @@
 
 #include "daemon/map_metrics.h"
 #include "daemon/mirrors.h"
+#include "daemon/policies.h"
 
 namespace podkeeper::daemon {
 
@@ -63,6 +64,7 @@ class App {
   std::unique_ptr<Mirrors> mirrors_;
   state::PodStates pod_states_;
   std::unique_ptr<controllers::PodStateController> pod_state_controller_;
+  std::unique_ptr<Policies> policies_;
   std::unique_ptr<kubeapi::ReadApi> read_api_;
   std::shared_ptr<api::HealthChecks> health_ = std::make_shared<api::HealthChecks>();
   std::vector<std::unique_ptr<http::Server>> servers_;

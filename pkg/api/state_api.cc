@@ -1,6 +1,7 @@
 #include "pkg/api/state_api.h"
 
 #include "pkg/api/map_records.h"
+#include "pkg/api/policy_records.h"
 #include "pkg/api/state_query.h"
 #include "pkg/api/state_records.h"
 #include "pkg/state/summary.h"
@@ -70,12 +71,13 @@ class StateApi {
       if (path[2] == "nodes" && path.size() == 3) return list_nodes(target);
       if (path[2] == "nodes" && path.size() == 4) return get_node(path[3]);
       if (path[2] == "maps" && path.size() == 3) return maps();
+      if (path[2] == "policies" && path.size() == 3) return policies();
     }
     return Error{
         ErrorCode::kNotFound,
         "path \"" + target.path +
             "\" is not served; there are /state/v1/summary, /state/v1/pods[/NAMESPACE/NAME], "
-            "/state/v1/nodes[/NAME] and /state/v1/maps"};
+            "/state/v1/nodes[/NAME], /state/v1/maps and /state/v1/policies"};
   }
 
   /// Leave to read a resource that has been listed at least once.
@@ -150,14 +152,25 @@ class StateApi {
                    http::Scope::kResource);
   }
 
-  /// About podkeeper itself, not about the cluster: no revision, no age.
   Result<Response> maps() {
     auto allowed = s_.authorizer.read("", {.plural_group = "pods", .namespace_ = ""});
     if (!allowed) return allowed.error();
-    auto response = Response::json(200, map_list_json(s_.maps) + "\n");
+    return about_itself("maps", map_list_json(s_.maps));
+  }
+
+  Result<Response> policies() {
+    const std::string resource = kube::concurrent_map_policies().plural_group();
+    auto allowed = s_.authorizer.read("", {.plural_group = resource, .namespace_ = ""});
+    if (!allowed) return allowed.error();
+    return about_itself("policies", policy_list_json(s_.policies()));
+  }
+
+  /// About podkeeper itself, not about the cluster: no revision, no age.
+  static Response about_itself(const char* resource, const std::string& body) {
+    auto response = Response::json(200, body + "\n");
     response.headers.add("Cache-Control", "no-cache, private");
     response.verb = http::Verb::kGet;
-    response.resource = "maps";
+    response.resource = resource;
     response.scope = http::Scope::kCluster;
     return response;
   }

@@ -1,0 +1,75 @@
+#include "daemon/policies.h"
+
+#include "pkg/api/process_api.h"
+
+#include <array>
+#include <unistd.h>
+#include <utility>
+
+namespace podkeeper::daemon {
+namespace {
+
+/// A definition that is installed is noticed within this.
+constexpr base::Duration kAbsentRetryMax = std::chrono::seconds(5);
+
+/// In a cluster the host's name is the pod's.
+std::string instance_name() {
+  std::array<char, 256> name{};
+  if (::gethostname(name.data(), name.size() - 1) != 0 || name.front() == '\0') return "podkeeper";
+  return name.data();
+}
+
+kube::ReflectorOptions reflector_options(const settings::Settings& settings) {
+  kube::ReflectorOptions options;
+  options.resource = kube::concurrent_map_policies();
+  options.watch_idle_timeout = settings.watch_idle_timeout;
+  options.may_be_absent = true;
+  options.backoff.max = kAbsentRetryMax;
+  return options;
+}
+
+}  // namespace
+
+Policies::Policies(base::World& world, telemetry::Metrics& metrics,
+                   const settings::Settings& settings, const base::Endpoint& apiserver)
+    : client_(world, metrics,
+              http::ClientOptions{
+                  .endpoint = apiserver,
+                  .user_agent = "podkeeper/" + api::build_info().version + " (linux/amd64)"}),
+      objects_(world, client_),
+      store_(
+          world.clock(),
+          state::StoreOptions{.resource = kube::concurrent_map_policies(), .map = {}, .log = {}}),
+      reflector_(world, client_, metrics, store_, reflector_options(settings)) {}
+
+base::Result<std::unique_ptr<Policies>> Policies::make(
+    base::World& world, telemetry::Metrics& metrics, const settings::Settings& settings,
+    const base::Endpoint& apiserver, access::Authorizer& authorizer,
+    const std::vector<state::Partitions*>& maps) {
+  auto allowed = authorizer.read(
+      "", {.plural_group = kube::concurrent_map_policies().plural_group(), .namespace_ = ""});
+  if (!allowed) return allowed.error();
+  std::unique_ptr<Policies> policies(new Policies(world, metrics, settings, apiserver));
+  std::vector<policy::PartitionedStore*> stores;
+  for (state::Partitions* map : maps) {
+    policies->stores_.push_back(
+        std::make_unique<controllers::StorePartitions>(world.clock(), *map));
+    stores.push_back(policies->stores_.back().get());
+  }
+  controllers::PolicyControllerOptions options;
+  options.instance = instance_name();
+  options.metrics = &metrics;
+  policies->controller_ = std::make_unique<controllers::PolicyController>(
+      world, state::Reader(policies->store_), *std::move(allowed), policies->objects_,
+      std::move(stores), std::move(options));
+  return policies;
+}
+
+base::Result<void> Policies::start(runtime::TaskGroup& group) {
+  auto reflecting = group.spawn("reflector concurrentmappolicies.podkeeper.dev",
+                                base::Handler::kEvent, [this] { return reflector_.run(); });
+  if (!reflecting) return reflecting;
+  return controller_->start(group);
+}
+
+}  // namespace podkeeper::daemon

@@ -1,0 +1,48 @@
+#pragma once
+
+#include "pkg/access/authorized.h"
+#include "pkg/base/world.h"
+#include "pkg/controllers/policy_controller.h"
+#include "pkg/controllers/store_partitions.h"
+#include "pkg/http/client.h"
+#include "pkg/kube/object_client.h"
+#include "pkg/kube/reflector.h"
+#include "pkg/runtime/task_group.h"
+#include "pkg/settings/settings.h"
+#include "pkg/state/store.h"
+#include "pkg/telemetry/metrics.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace podkeeper::daemon {
+
+/// ConcurrentMapPolicies: their own mirror, which is not among those that are served, and the
+/// controller that carries them out. A cluster that does not define the resource is asked again
+/// from time to time, and holds nothing up meanwhile. Built once; what it was given outlives it.
+class Policies {
+ public:
+  static base::Result<std::unique_ptr<Policies>> make(base::World& world,
+                                                      telemetry::Metrics& metrics,
+                                                      const settings::Settings& settings,
+                                                      const base::Endpoint& apiserver,
+                                                      access::Authorizer& authorizer,
+                                                      const std::vector<state::Partitions*>& maps);
+  /// Starts the reflector and the controller.
+  base::Result<void> start(runtime::TaskGroup& group);
+  [[nodiscard]] const controllers::PolicyController& controller() const { return *controller_; }
+
+ private:
+  Policies(base::World& world, telemetry::Metrics& metrics, const settings::Settings& settings,
+           const base::Endpoint& apiserver);
+
+  http::Client client_;
+  kube::ObjectClient objects_;
+  state::Store store_;
+  kube::Reflector reflector_;
+  std::vector<std::unique_ptr<controllers::StorePartitions>> stores_;
+  std::unique_ptr<controllers::PolicyController> controller_;
+};
+
+}  // namespace podkeeper::daemon
