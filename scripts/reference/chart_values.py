@@ -31,7 +31,7 @@ yours. [docs/deploy.md](../../docs/deploy.md) has each step.
   on the pod's loopback only, where `kubectl port-forward` reaches it; the Service does not offer
   it. Who may port-forward to these pods may read what they mirror.
 * Metrics and health are plain HTTP. `networkPolicy.enabled` limits who reaches them.
-* There is no leader election: no replica writes anything.
+* There is no leader election: each replica writes its own entry of a policy's status.
 * A change of `config` rolls the pods; podkeeperd does not reload its configuration yet.
 
 ## Values

@@ -117,7 +117,11 @@ healthProbeBindAddress: {{ printf ":%v" .Values.ports.health | quote }}
 {{- end }}
 {{- end }}
 
-{{/* One rule a group: what the mirrors of `config.resources` need, and no more. */}}
+{{/*
+What podkeeper needs, and no more: a rule a group for the mirrors of `config.resources`, and what
+following policies takes: reading them, writing their status, telling of them by core Events, whose
+counts go up by a get and a patch.
+*/}}
 {{- define "podkeeper.rules" -}}
 {{- $groups := dict }}
 {{- range .Values.config.resources }}
@@ -130,6 +134,15 @@ healthProbeBindAddress: {{ printf ":%v" .Values.ports.health | quote }}
   resources: {{ $plurals | uniq | sortAlpha | toJson }}
   verbs: ["get", "list", "watch"]
 {{- end }}
+- apiGroups: ["podkeeper.dev"]
+  resources: ["concurrentmappolicies"]
+  verbs: ["get", "list", "watch"]
+- apiGroups: ["podkeeper.dev"]
+  resources: ["concurrentmappolicies/status"]
+  verbs: ["patch"]
+- apiGroups: [""]
+  resources: ["events"]
+  verbs: ["create", "get", "patch"]
 {{- end }}
 
 {{/* A scrape's settings, the same for ServiceMonitor and PodMonitor. */}}
