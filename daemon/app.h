@@ -62,7 +62,7 @@ class App {
   access::LoopbackAuthorizer authorizer_;
   std::unique_ptr<simkube::SimKube> embedded_;
   std::unique_ptr<Mirrors> mirrors_;
-  state::PodStates pod_states_;
+  state::PodStates pod_states_{world_.clock()};
   std::unique_ptr<controllers::PodStateController> pod_state_controller_;
   std::unique_ptr<Policies> policies_;
   std::unique_ptr<kubeapi::ReadApi> read_api_;

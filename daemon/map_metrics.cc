@@ -20,7 +20,7 @@ constexpr std::pair<const char*, std::uint64_t cmap::MapStats::*> kOperations[] 
 void MapMetrics::refresh() {
   std::map<std::string, cmap::MapStats> now;
   for (const state::Partitions* map : maps_) {
-    for (const state::PartitionStats& partition : map->stats()) {
+    for (const policy::PartitionReport& partition : map->report()) {
       now.emplace(policy::partition_name(map->name(), partition.policy), partition.map);
     }
   }

@@ -8,7 +8,7 @@ namespace podkeeper::api {
 namespace {
 
 void append_partition(std::string& out, const state::Partitions& map,
-                      const state::PartitionStats& partition) {
+                      const policy::PartitionReport& partition) {
   const cmap::MapStats& stats = partition.map;
   JsonObject item(out);
   item.text("partition", policy::partition_name(map.name(), partition.policy));
@@ -41,7 +41,7 @@ std::string map_list_json(std::span<const state::Partitions* const> maps) {
     std::string& items = list.member("items");
     items += '[';
     for (const state::Partitions* map : maps) {
-      for (const state::PartitionStats& partition : map->stats()) {
+      for (const policy::PartitionReport& partition : map->report()) {
         if (items.back() != '[') items += ',';
         append_partition(items, *map, partition);
       }

@@ -1,8 +1,11 @@
 #pragma once
 
+#include "pkg/base/clock.h"
+#include "pkg/cmap/audit.h"
 #include "pkg/cmap/map.h"
 #include "pkg/kube/selector.h"
 
+#include <chrono>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -17,6 +20,11 @@ struct PartitionRule {
   std::vector<std::string> namespaces = {};
   kube::LabelSelector pods = {};  ///< empty: all
   cmap::MapOptions map = {};
+  cmap::AuditOptions audit = {};  ///< its clock is the store's to give
+  /// Whether a map in use changes its strategy, and how long that may take; else it keeps what it
+  /// runs until the next start.
+  bool online = true;
+  base::Duration migration_timeout = std::chrono::seconds(60);
 
   [[nodiscard]] bool covers(std::string_view namespace_) const noexcept;
 };

@@ -65,8 +65,16 @@ bool same_requirement(const Requirement& a, const Requirement& b) {
   return a.key == b.key && a.op == b.op && a.values == b.values;
 }
 
+cmap::AuditOptions audit_options(const Audit& audit) {
+  cmap::AuditOptions options;
+  options.mode = audit.mode;
+  options.ring_entries = static_cast<std::size_t>(audit.ring_entries);
+  return options;
+}
+
 bool same_rule(const PartitionRule& a, const PartitionRule& b) {
   return a.policy == b.policy && a.namespaces == b.namespaces && a.map == b.map &&
+         a.audit == b.audit && a.online == b.online && a.migration_timeout == b.migration_timeout &&
          std::ranges::equal(a.pods.requirements(), b.pods.requirements(), same_requirement);
 }
 
@@ -132,10 +140,14 @@ PartitionPlan plan_for(const std::vector<Policy>& ranked, std::string_view plura
   for (std::size_t i = 0; i < ranked.size(); ++i) {
     if (standing[i].standing != Standing::kGoverns) continue;
     const Policy& policy = ranked[i];
-    plan.rules.push_back({.policy = policy.identity.name,
-                          .namespaces = policy.spec.target.namespaces,
-                          .pods = policy.spec.target.pods.value_or(kube::LabelSelector{}),
-                          .map = map_options(policy.spec)});
+    plan.rules.push_back(
+        {.policy = policy.identity.name,
+         .namespaces = policy.spec.target.namespaces,
+         .pods = policy.spec.target.pods.value_or(kube::LabelSelector{}),
+         .map = map_options(policy.spec),
+         .audit = audit_options(policy.spec.audit),
+         .online = policy.spec.migration.mode == MigrationMode::kOnline,
+         .migration_timeout = std::chrono::seconds(policy.spec.migration.timeout_seconds)});
   }
   return plan;
 }

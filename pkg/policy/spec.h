@@ -1,5 +1,6 @@
 #pragma once
 
+#include "pkg/cmap/audit.h"
 #include "pkg/cmap/map.h"
 #include "pkg/kube/resource.h"
 #include "pkg/kube/selector.h"
@@ -19,7 +20,7 @@ enum class Cache { kTokens, kAccess };
 enum class Consistency { kEventual, kSnapshot, kLinearizable };
 enum class Durability { kNone, kWriteBehind, kWriteThrough };
 enum class Sharing { kNone, kSharedMemory };
-enum class AuditMode { kOff, kSampled, kAll };
+using cmap::AuditMode;
 enum class MigrationMode { kOnline, kOnRestart };
 
 std::string_view to_string(Strategy strategy) noexcept;  ///< as in spec.strategy

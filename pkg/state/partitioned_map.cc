@@ -98,8 +98,11 @@ class Partitions::Walk {
 };
 
 Partitions::Partitions(std::string name, std::string resource, PlacementOf placement_of,
-                       const cmap::MapOptions& defaults)
-    : name_(std::move(name)), resource_(std::move(resource)), placement_of_(placement_of) {
+                       base::Clock& clock, const cmap::MapOptions& defaults)
+    : name_(std::move(name)),
+      resource_(std::move(resource)),
+      placement_of_(placement_of),
+      clock_(clock) {
   auto first = std::make_unique<Layout>();
   first->plan.defaults = defaults;
   first->parts.push_back(std::make_shared<Partition>(std::string{}, defaults));
@@ -237,13 +240,23 @@ std::size_t Partitions::size() const {
   return size;
 }
 
-std::vector<PartitionStats> Partitions::stats() const {
+std::vector<policy::PartitionReport> Partitions::report() const {
   const Epoch::Guard guard;
-  std::vector<PartitionStats> stats;
+  std::vector<policy::PartitionReport> report;
   for (const auto& partition : layout(guard).parts) {
-    stats.push_back({partition->policy, partition->map.stats()});
+    report.push_back({.policy = partition->policy, .map = partition->map.stats()});
   }
-  return stats;
+  return report;
+}
+
+std::map<std::string, std::shared_ptr<const cmap::Observed>> Partitions::maps() const {
+  const Epoch::Guard guard;
+  std::map<std::string, std::shared_ptr<const cmap::Observed>> maps;
+  for (const auto& partition : layout(guard).parts) {
+    maps.emplace(policy::partition_name(name_, partition->policy),
+                 std::shared_ptr<const cmap::Observed>(partition, &partition->map));
+  }
+  return maps;
 }
 
 void Partitions::relocate(const cmap::Key& key) {
@@ -269,8 +282,8 @@ std::vector<AnyRef> Partitions::misplaced() const {
   return found;
 }
 
-base::Task<base::Result<void>> Partitions::move_misplaced(base::Clock& clock) {
-  const base::MonotonicTime deadline = clock.now() + kApplyTimeout;
+base::Task<base::Result<void>> Partitions::move_misplaced() {
+  const base::MonotonicTime deadline = clock_.now() + kApplyTimeout;
   while (true) {
     const std::vector<AnyRef> records = misplaced();
     if (records.empty()) co_return base::Result<void>{};
@@ -278,19 +291,28 @@ base::Task<base::Result<void>> Partitions::move_misplaced(base::Clock& clock) {
     for (const AnyRef& record : records) {
       relocate(record->key());
       if (++moved % kMovesPerStep != 0) continue;
-      if (clock.now() > deadline) {
+      if (clock_.now() > deadline) {
         co_return Error{ErrorCode::kTimeout,
                         "partitions: " + std::to_string(records.size() - moved) +
                             " records are still to be moved; the next change goes on with them"};
       }
-      auto pause = clock.sleep_for(kPause);
+      auto pause = clock_.sleep_for(kPause);
       co_await std::move(pause);
     }
   }
 }
 
-base::Task<base::Result<void>> Partitions::rearrange(base::Clock& clock,
-                                                     policy::PartitionPlan plan) {
+void Partitions::set_audits() const {
+  const Epoch::Guard guard;
+  const Layout& now = layout(guard);
+  for (std::size_t i = 0; i < now.parts.size(); ++i) {
+    auto audit = i < now.plan.rules.size() ? now.plan.rules[i].audit : cmap::AuditOptions{};
+    audit.clock = &clock_;
+    now.parts[i]->map.set_audit(audit);
+  }
+}
+
+base::Task<base::Result<void>> Partitions::rearrange(policy::PartitionPlan plan) {
   auto joined = std::make_unique<Layout>();
   auto next = std::make_unique<Layout>();
   {
@@ -324,19 +346,20 @@ base::Task<base::Result<void>> Partitions::rearrange(base::Clock& clock,
   // First every reader knows the new partitions, then writers use them, then what lies elsewhere
   // moves, then what is empty goes.
   publish(std::move(joined));
-  auto known = grace(clock);
+  auto known = grace(clock_);
   co_await std::move(known);
   publish(std::move(next));
-  auto used = grace(clock);
+  auto used = grace(clock_);
   co_await std::move(used);
-  auto moving = move_misplaced(clock);
+  auto moving = move_misplaced();
   auto moved = co_await std::move(moving);
   if (!moved) co_return moved;
   publish(std::move(settled));
+  set_audits();
   co_return base::Result<void>{};
 }
 
-base::Task<base::Result<void>> Partitions::apply(base::Clock& clock, policy::PartitionPlan plan) {
+base::Task<base::Result<void>> Partitions::apply(policy::PartitionPlan plan) {
   if (applying_.exchange(true)) {
     co_return Error{ErrorCode::kConflict,
                     "partitions: another change is under way; try again when it is done"};
@@ -345,7 +368,7 @@ base::Task<base::Result<void>> Partitions::apply(base::Clock& clock, policy::Par
     std::atomic<bool>& flag;
     ~Done() { flag = false; }
   } const done{applying_};
-  auto rearranging = rearrange(clock, std::move(plan));
+  auto rearranging = rearrange(std::move(plan));
   co_return co_await std::move(rearranging);
 }
 

@@ -7,6 +7,7 @@
 #include "pkg/base/result.h"
 #include "pkg/base/task.h"
 #include "pkg/cmap/map.h"
+#include "pkg/policy/partitioned_store.h"
 #include "pkg/policy/plan.h"
 
 #include <array>
@@ -15,6 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -29,37 +31,33 @@ struct Placement {
   const kube::Object::LabelSpan& labels;
 };
 
-/// One partition as /state/v1/maps and the policies' status show it.
-struct PartitionStats {
-  std::string policy;  ///< empty: the default partition
-  cmap::MapStats map;
-};
-
 /// A map over partitions, over type-erased records: what PartitionedMap below is to its users, this
 /// is to those who arrange partitions and show them (policies, metrics, /state/v1/maps). Any thread
 /// may call anything.
-class Partitions {
+class Partitions final : public policy::PartitionedStore {
  public:
   using PlacementOf = Placement (*)(const cmap::Record&);
 
   /// `name` is what metrics and /state/v1/maps call it, `resource` the "plural.group" by which
   /// policies target it.
-  Partitions(std::string name, std::string resource, PlacementOf placement_of,
+  Partitions(std::string name, std::string resource, PlacementOf placement_of, base::Clock& clock,
              const cmap::MapOptions& defaults);
-  ~Partitions();
+  ~Partitions() override;
   Partitions(const Partitions&) = delete;
   Partitions& operator=(const Partitions&) = delete;
 
-  [[nodiscard]] const std::string& name() const noexcept { return name_; }
-  [[nodiscard]] const std::string& resource() const noexcept { return resource_; }
-  /// The plan's partitions in rank order, the default one last.
-  [[nodiscard]] std::vector<PartitionStats> stats() const;
+  [[nodiscard]] const std::string& name() const override { return name_; }
+  [[nodiscard]] const std::string& resource() const override { return resource_; }
+  [[nodiscard]] std::vector<policy::PartitionReport> report() const override;
+  /// The maps by the names of their partitions ("pods~batch"), for those who look inside. A map
+  /// stays while it is held, also when its partition goes.
+  [[nodiscard]] std::map<std::string, std::shared_ptr<const cmap::Observed>> maps() const;
   /// Brings the partitions to `plan`: makes the new ones, moves every record that belongs
   /// elsewhere, changes the strategy of those that stay, drops those that go. Readers and writers
   /// go on meanwhile. However it ends (an error, a throw, a cancellation) every record is where
   /// readers find it, and a later call takes up what is left. kConflict while another call runs;
   /// kTimeout when it took longer than 30 s. O(records), with a pause every 1024 moves.
-  base::Task<base::Result<void>> apply(base::Clock& clock, policy::PartitionPlan plan);
+  base::Task<base::Result<void>> apply(policy::PartitionPlan plan) override;
 
   // As in cmap::Map.
   const cmap::Record* find(const base::Epoch::Guard& guard, const cmap::Key& key) const;
@@ -101,12 +99,14 @@ class Partitions {
              base::Ref<const cmap::Record> record);
   void relocate(const cmap::Key& key);
   [[nodiscard]] std::vector<base::Ref<const cmap::Record>> misplaced() const;
-  base::Task<base::Result<void>> move_misplaced(base::Clock& clock);
-  base::Task<base::Result<void>> rearrange(base::Clock& clock, policy::PartitionPlan plan);
+  base::Task<base::Result<void>> move_misplaced();
+  void set_audits() const;
+  base::Task<base::Result<void>> rearrange(policy::PartitionPlan plan);
 
   const std::string name_;
   const std::string resource_;
   const PlacementOf placement_of_;
+  base::Clock& clock_;
   mutable std::array<Stripe, kStripes> stripes_;
   std::atomic<const Layout*> layout_{nullptr};
   std::atomic<bool> applying_{false};
@@ -129,10 +129,13 @@ class Partitions {
 template <std::derived_from<cmap::Record> V>
 class PartitionedMap {
  public:
-  PartitionedMap(std::string name, std::string resource, const cmap::MapOptions& defaults = {})
+  /// `clock` outlives the map.
+  PartitionedMap(std::string name, std::string resource, base::Clock& clock,
+                 const cmap::MapOptions& defaults = {})
       : partitions_(
             std::move(name), std::move(resource),
-            [](const cmap::Record& r) { return static_cast<const V&>(r).placement(); }, defaults) {}
+            [](const cmap::Record& r) { return static_cast<const V&>(r).placement(); }, clock,
+            defaults) {}
 
   const V* find(const base::Epoch::Guard& guard, const cmap::Key& key) const {
     return static_cast<const V*>(partitions_.find(guard, key));

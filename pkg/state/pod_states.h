@@ -114,8 +114,9 @@ struct PodStateList {
 class PodStates {
  public:
   using Map = PartitionedMap<PodStateRecord>;
-  explicit PodStates(const cmap::MapOptions& options = {})
-      : map_("podstates.state.podkeeper.dev", "pods", options) {}
+  /// `clock` outlives it.
+  explicit PodStates(base::Clock& clock, const cmap::MapOptions& options = {})
+      : map_("podstates.state.podkeeper.dev", "pods", clock, options) {}
 
   /// Null when there is none. O(1).
   [[nodiscard]] PodStateRef get(access::AuthorizedRead allowed, const kube::ObjectKey& key) const;

@@ -59,7 +59,7 @@ struct Store::State {
       : clock(clock_),
         options(std::move(options_)),
         plural_group(options.resource.plural_group()),
-        map(plural_group, plural_group, options.map),
+        map(plural_group, plural_group, clock, options.map),
         log(options.log) {}
 
   base::Clock& clock;

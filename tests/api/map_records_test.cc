@@ -15,7 +15,7 @@ using nlohmann::json;
 
 TEST(MapRecords, TellWhatEachPartitionRuns) {
   runtime::SimulatedWorld world(1);
-  state::PodStates states;
+  state::PodStates states(world.clock());
   const state::Partitions* maps[] = {&states.map().partitions()};
   auto body = [&]() -> base::Task<void> {
     policy::PartitionPlan plan{
@@ -23,7 +23,7 @@ TEST(MapRecords, TellWhatEachPartitionRuns) {
                    .namespaces = {"ci-*"},
                    .map = {.strategy = cmap::Strategy::kRWMutex, .shards = 1}}},
         .defaults = {.shards = 64}};
-    auto applying = states.map().partitions().apply(world.clock(), std::move(plan));
+    auto applying = states.map().partitions().apply(std::move(plan));
     EXPECT_TRUE((co_await std::move(applying)).has_value());
   };
   world.run_task(body);

@@ -55,7 +55,7 @@ struct Bench {
   runtime::TaskRegistry registry{world.clock()};
   state::Store pods;
   state::Store nodes;
-  state::PodStates states;
+  state::PodStates states{world.clock()};
   PodStateController controller;
   runtime::TaskGroup group{world, registry, "test"};
 };
@@ -202,7 +202,7 @@ TEST_P(PodStateSeeds, EndUpEqualToWhatTheMirrorSays) {
   bench.run(2s);
   EXPECT_EQ(bench.controller.backlog(), 0u);
   EXPECT_EQ(bench.controller.differences(), std::vector<std::string>{});
-  EXPECT_GT(bench.states.map().partitions().stats().back().map.puts, 500u);
+  EXPECT_GT(bench.states.map().partitions().report().back().map.puts, 500u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, PodStateSeeds, ::testing::Values(1, 2, 3, 4));

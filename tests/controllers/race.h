@@ -126,7 +126,7 @@ class Race {
   runtime::TaskRegistry registry_{world_.clock()};
   state::Store pods_;
   state::Store nodes_;
-  state::PodStates states_;
+  state::PodStates states_{world_.clock()};
   PodStateController controller_;
   runtime::TaskGroup group_;
 };

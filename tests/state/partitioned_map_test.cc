@@ -59,7 +59,7 @@ policy::PartitionRule rule(std::string policy, std::string selector,
 /// {policy: entries}, the default partition as "".
 std::map<std::string, std::size_t> entries(const Items& items) {
   std::map<std::string, std::size_t> entries;
-  for (const PartitionStats& partition : items.partitions().stats()) {
+  for (const policy::PartitionReport& partition : items.partitions().report()) {
     entries[partition.policy] = partition.map.entries;
   }
   return entries;
@@ -71,11 +71,10 @@ std::uint64_t value_of(const Items& items, const std::string& key) {
   return found == nullptr ? 0 : found->value();
 }
 
-base::Result<void> apply(Items& items, policy::PartitionPlan plan) {
-  runtime::SimulatedWorld world(1);
+base::Result<void> apply(runtime::SimulatedWorld& world, Items& items, policy::PartitionPlan plan) {
   base::Result<void> outcome;
   auto body = [&]() -> Task<void> {
-    auto applying = items.partitions().apply(world.clock(), std::move(plan));
+    auto applying = items.partitions().apply(std::move(plan));
     outcome = co_await std::move(applying);
   };
   world.run_task(body);
@@ -85,29 +84,31 @@ base::Result<void> apply(Items& items, policy::PartitionPlan plan) {
 using Entries = std::map<std::string, std::size_t>;
 
 TEST(PartitionedMap, MovesWhatAPlanSelectsAndBringsItBack) {
-  Items items{"items", "items"};
+  runtime::SimulatedWorld world(1);
+  Items items("items", "items", world.clock());
   for (unsigned i = 0; i < 90; ++i) {
     const std::string tier = i % 3 == 0 ? "web" : "db";
     items.put(item((i % 2 == 0 ? "even/" : "odd/") + std::to_string(i), tier, 100u + i));
   }
   EXPECT_EQ(entries(items), (Entries{{"", 90}}));
-  ASSERT_TRUE(apply(items, {.rules = {rule("web", "tier=web"), rule("odd", "", {"odd"})}}));
+  ASSERT_TRUE(apply(world, items, {.rules = {rule("web", "tier=web"), rule("odd", "", {"odd"})}}));
   EXPECT_EQ(entries(items), (Entries{{"web", 30}, {"odd", 30}, {"", 30}}));
-  EXPECT_EQ(items.partitions().stats().front().map.strategy, cmap::Strategy::kMutex);
-  EXPECT_EQ(items.partitions().stats().back().map.strategy, cmap::Strategy::kSharded);
-  ASSERT_TRUE(apply(items, {.rules = {rule("odd", "", {"o*"}), rule("web", "tier=web")}}));
+  EXPECT_EQ(items.partitions().report().front().map.strategy, cmap::Strategy::kMutex);
+  EXPECT_EQ(items.partitions().report().back().map.strategy, cmap::Strategy::kSharded);
+  ASSERT_TRUE(apply(world, items, {.rules = {rule("odd", "", {"o*"}), rule("web", "tier=web")}}));
   EXPECT_EQ(entries(items), (Entries{{"web", 15}, {"odd", 45}, {"", 30}}));
   for (unsigned i = 0; i < 90; ++i) {
     EXPECT_EQ(value_of(items, (i % 2 == 0 ? "even/" : "odd/") + std::to_string(i)), 100u + i);
   }
-  ASSERT_TRUE(apply(items, {}));
+  ASSERT_TRUE(apply(world, items, {}));
   EXPECT_EQ(entries(items), (Entries{{"", 90}}));
   EXPECT_EQ(items.size(), 90u);
 }
 
 TEST(PartitionedMap, ARecordWhoseLabelsChangeIsInOnePartition) {
-  Items items{"items", "items"};
-  ASSERT_TRUE(apply(items, {.rules = {rule("web", "tier=web"), rule("db", "tier=db")}}));
+  runtime::SimulatedWorld world(1);
+  Items items("items", "items", world.clock());
+  ASSERT_TRUE(apply(world, items, {.rules = {rule("web", "tier=web"), rule("db", "tier=db")}}));
   EXPECT_TRUE(items.put(item("a/x", "web", 1)));
   EXPECT_EQ(entries(items), (Entries{{"web", 1}, {"db", 0}, {"", 0}}));
   EXPECT_FALSE(items.put(item("a/x", "db", 2)));
@@ -126,9 +127,27 @@ TEST(PartitionedMap, ARecordWhoseLabelsChangeIsInOnePartition) {
   EXPECT_EQ(items.size(), 0u);
 }
 
+TEST(PartitionedMap, AuditsAsThePlanSaysAndGivesItsMapsByName) {
+  runtime::SimulatedWorld world(1);
+  Items items("items", "items", world.clock());
+  policy::PartitionPlan plan{.rules = {rule("web", "tier=web")}};
+  plan.rules[0].audit = {.mode = cmap::AuditMode::kAll, .ring_entries = 128};
+  ASSERT_TRUE(apply(world, items, plan));
+  items.put(item("a/x", "web"));
+  items.put(item("a/y", "db"));
+  const auto maps = items.partitions().maps();
+  ASSERT_EQ(maps.size(), 2u);
+  EXPECT_FALSE(maps.at("items~web")->audit_tail(8).empty());
+  EXPECT_EQ(maps.at("items~web")->audit_tail(1).front().key, "a/x");
+  EXPECT_TRUE(maps.at("items")->audit_tail(8).empty());
+  ASSERT_TRUE(apply(world, items, {}));
+  EXPECT_EQ(items.partitions().maps().size(), 1u);
+  EXPECT_EQ(maps.at("items~web")->stats().entries, 0u) << "held, it stays";
+}
+
 TEST(PartitionedMap, ASecondChangeIsRefusedWhileOneRuns) {
   runtime::SimulatedWorld world(1);
-  Items items{"items", "items"};
+  Items items("items", "items", world.clock());
   // Enough that the change pauses on its way.
   for (int i = 0; i < 3000; ++i) items.put(item("a/" + std::to_string(i), "web"));
   runtime::TaskRegistry registry(world.clock());
@@ -138,8 +157,7 @@ TEST(PartitionedMap, ASecondChangeIsRefusedWhileOneRuns) {
   auto body = [&]() -> Task<void> {
     const auto change = [&](base::Result<void>& outcome) {
       return [&]() -> Task<void> {
-        auto applying =
-            items.partitions().apply(world.clock(), {.rules = {rule("web", "tier=web")}});
+        auto applying = items.partitions().apply({.rules = {rule("web", "tier=web")}});
         outcome = co_await std::move(applying);
       };
     };
@@ -157,14 +175,13 @@ TEST(PartitionedMap, AChangeThatIsStoppedHalfWayLosesNothing) {
   constexpr unsigned kItems = 5000;
   for (const auto stop_after : {0ms, 1ms, 2ms, 3ms, 4ms}) {
     runtime::SimulatedWorld world(7);
-    Items items{"items", "items"};
+    Items items("items", "items", world.clock());
     for (unsigned i = 0; i < kItems; ++i) items.put(item("a/" + std::to_string(i), "web", 1u + i));
     runtime::TaskRegistry registry(world.clock());
     runtime::TaskGroup group(world, registry, "test");
     auto body = [&]() -> Task<void> {
       (void)group.spawn("change", base::Handler::kTimer, [&]() -> Task<void> {
-        auto applying =
-            items.partitions().apply(world.clock(), {.rules = {rule("web", "tier=web")}});
+        auto applying = items.partitions().apply({.rules = {rule("web", "tier=web")}});
         (void)co_await std::move(applying);
       });
       auto nap = world.clock().sleep_for(stop_after);
@@ -180,7 +197,7 @@ TEST(PartitionedMap, AChangeThatIsStoppedHalfWayLosesNothing) {
     ASSERT_EQ(items.size(), kItems);
     items.put(item("a/7", "db", 700));
     EXPECT_EQ(value_of(items, "a/7"), 700u);
-    ASSERT_TRUE(apply(items, {.rules = {rule("db", "tier=db")}}));
+    ASSERT_TRUE(apply(world, items, {.rules = {rule("db", "tier=db")}}));
     EXPECT_EQ(entries(items), (Entries{{"db", 1}, {"", kItems - 1}}));
   }
 }
@@ -235,15 +252,17 @@ class Traffic {
     }
   }
 
+  explicit Traffic(base::Clock& clock) : items("items", "items", clock) {}
+
   static std::string key(int i) { return (i % 2 == 0 ? "even/" : "odd/") + std::to_string(i); }
 
-  Items items{"items", "items"};
+  Items items;
   std::atomic<bool> done{false};
 };
 
 TEST(PartitionedMap, NothingIsMissedOrDoubledWhilePlansAndLabelsChange) {
   runtime::RealWorld world;
-  Traffic traffic;
+  Traffic traffic(world.clock());
   for (int i = 0; i < Traffic::kItems; ++i) traffic.items.put(item(Traffic::key(i), "web", 1));
   std::vector<std::thread> threads;
   threads.emplace_back([&] { traffic.read(); });
@@ -258,8 +277,7 @@ TEST(PartitionedMap, NothingIsMissedOrDoubledWhilePlansAndLabelsChange) {
   std::size_t applied = 0;
   auto body = [&]() -> Task<void> {
     while (!traffic.done) {
-      auto applying =
-          traffic.items.partitions().apply(world.clock(), plans[applied % std::size(plans)]);
+      auto applying = traffic.items.partitions().apply(plans[applied % std::size(plans)]);
       EXPECT_TRUE((co_await std::move(applying)).has_value());
       ++applied;
     }

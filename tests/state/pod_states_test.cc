@@ -36,7 +36,8 @@ class States : public ::testing::Test {
     return lines;
   }
 
-  PodStates states_;
+  testing::StandingClock clock_;
+  PodStates states_{clock_};
 };
 
 TEST_F(States, AreFoundByTheirPodsKey) {

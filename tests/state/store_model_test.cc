@@ -165,7 +165,7 @@ TEST_P(StoreModel, AnswersAsASortedMapOfEveryRevisionDoes) {
     if (HasFailure()) return;
   }
   EXPECT_EQ(store_.stats().objects, content_.size());
-  EXPECT_EQ(store_.partitions().stats().back().map.entries, content_.size());
+  EXPECT_EQ(store_.partitions().report().back().map.entries, content_.size());
 }
 
 TEST_P(StoreModel, TellsAWatcherEverythingThatItNeedsToFollow) {
