@@ -50,18 +50,13 @@ base::Result<std::unique_ptr<Policies>> Policies::make(
       "", {.plural_group = kube::concurrent_map_policies().plural_group(), .namespace_ = ""});
   if (!allowed) return allowed.error();
   std::unique_ptr<Policies> policies(new Policies(world, metrics, settings, apiserver));
-  std::vector<policy::PartitionedStore*> stores;
-  for (state::Partitions* map : maps) {
-    policies->stores_.push_back(
-        std::make_unique<controllers::StorePartitions>(world.clock(), *map));
-    stores.push_back(policies->stores_.back().get());
-  }
   controllers::PolicyControllerOptions options;
   options.instance = instance_name();
   options.metrics = &metrics;
+  options.built.audit = true;
   policies->controller_ = std::make_unique<controllers::PolicyController>(
       world, state::Reader(policies->store_), *std::move(allowed), policies->objects_,
-      std::move(stores), std::move(options));
+      std::vector<policy::PartitionedStore*>(maps.begin(), maps.end()), std::move(options));
   return policies;
 }
 

@@ -3,7 +3,6 @@
 #include "pkg/access/authorized.h"
 #include "pkg/base/world.h"
 #include "pkg/controllers/policy_controller.h"
-#include "pkg/controllers/store_partitions.h"
 #include "pkg/http/client.h"
 #include "pkg/kube/object_client.h"
 #include "pkg/kube/reflector.h"
@@ -41,7 +40,6 @@ class Policies {
   kube::ObjectClient objects_;
   state::Store store_;
   kube::Reflector reflector_;
-  std::vector<std::unique_ptr<controllers::StorePartitions>> stores_;
   std::unique_ptr<controllers::PolicyController> controller_;
 };
 

@@ -2,10 +2,25 @@
 
 #include "pkg/api/json_object.h"
 #include "pkg/api/state_records.h"
+#include "pkg/kube/object.h"
 #include "pkg/policy/plan.h"
 
 namespace podkeeper::api {
 namespace {
+
+void append_migration(std::string& out, const policy::PartitionReport& partition) {
+  const policy::MigrationFigures& last = *partition.last_migration;
+  JsonObject object(out);
+  object.text("ended", kube::format_time(last.ended));
+  object.number("milliseconds", last.milliseconds);
+  const auto number = [&](const char* key, const std::optional<std::int64_t>& value) {
+    if (value) object.number(key, *value);
+  };
+  number("readsPerSecondBefore", last.reads_per_second_before);
+  number("readsPerSecondAfter", last.reads_per_second_after);
+  number("p99NanosecondsBefore", last.p99_before_nanoseconds);
+  number("p99NanosecondsAfter", last.p99_after_nanoseconds);
+}
 
 void append_partition(std::string& out, const state::Partitions& map,
                       const policy::PartitionReport& partition) {
@@ -28,6 +43,10 @@ void append_partition(std::string& out, const state::Partitions& map,
     operations.number("scan", stats.scans);
   }
   item.number("contended", stats.contended);
+  if (stats.migration != cmap::MigrationPhase::kNone) {
+    item.text("migration", cmap::to_string(stats.migration));
+  }
+  if (partition.last_migration) append_migration(item.member("lastMigration"), partition);
 }
 
 }  // namespace

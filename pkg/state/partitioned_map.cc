@@ -1,9 +1,11 @@
 #include "pkg/state/partitioned_map.h"
 
 #include "pkg/state/grace.h"
+#include "pkg/state/map_migration.h"
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <optional>
 #include <ranges>
 #include <span>
@@ -28,6 +30,16 @@ std::string_view namespace_of(const cmap::Key& key) noexcept {
   return slash == std::string_view::npos ? std::string_view{} : key.text.substr(0, slash);
 }
 
+policy::MigrationFigures figures(const MigrationReport& report, base::WallTime ended) {
+  using std::chrono::duration_cast;
+  return {.ended = std::chrono::floor<std::chrono::seconds>(ended).time_since_epoch().count(),
+          .milliseconds = duration_cast<std::chrono::milliseconds>(report.duration).count(),
+          .reads_per_second_before = std::llround(report.before.per_second),
+          .reads_per_second_after = std::llround(report.after.per_second),
+          .p99_before_nanoseconds = report.before.p99.count(),
+          .p99_after_nanoseconds = report.after.p99.count()};
+}
+
 }  // namespace
 
 struct Partitions::Partition {
@@ -36,6 +48,8 @@ struct Partitions::Partition {
   const std::string policy;
   cmap::MapOptions options;  ///< apply()'s alone
   cmap::Map<cmap::Record> map;
+  base::Mutex mutex;
+  std::optional<policy::MigrationFigures> last_migration PK_GUARDED_BY(mutex);
 };
 
 /// Where records are, immutable once published. Between two plans a layout is not settled: writers
@@ -244,7 +258,10 @@ std::vector<policy::PartitionReport> Partitions::report() const {
   const Epoch::Guard guard;
   std::vector<policy::PartitionReport> report;
   for (const auto& partition : layout(guard).parts) {
-    report.push_back({.policy = partition->policy, .map = partition->map.stats()});
+    base::Lock lock(partition->mutex);
+    report.push_back({.policy = partition->policy,
+                      .map = partition->map.stats(),
+                      .last_migration = partition->last_migration});
   }
   return report;
 }
@@ -359,6 +376,36 @@ base::Task<base::Result<void>> Partitions::rearrange(policy::PartitionPlan plan)
   co_return base::Result<void>{};
 }
 
+base::Task<base::Result<void>> Partitions::switch_strategies() {
+  struct Change {
+    std::shared_ptr<Partition> partition;
+    cmap::MapOptions to;
+    MigrationLimits limits = {};
+  };
+  std::vector<Change> changes;
+  {
+    const Epoch::Guard guard;
+    const Layout& now = layout(guard);
+    for (std::size_t i = 0; i < now.plan.rules.size(); ++i) {
+      const policy::PartitionRule& rule = now.plan.rules[i];
+      if (!rule.online || rule.map == now.parts[i]->options) continue;
+      changes.push_back({now.parts[i], rule.map, {.timeout = rule.migration_timeout}});
+    }
+    if (now.plan.defaults != now.parts.back()->options) {
+      changes.push_back({now.parts.back(), now.plan.defaults});
+    }
+  }
+  for (Change& change : changes) {
+    auto migrating = migrate(clock_, change.partition->map, change.to, change.limits);
+    const auto report = co_await std::move(migrating);
+    if (!report) co_return report.error();
+    change.partition->options = change.to;
+    base::Lock lock(change.partition->mutex);
+    change.partition->last_migration = figures(*report, clock_.wall_now());
+  }
+  co_return base::Result<void>{};
+}
+
 base::Task<base::Result<void>> Partitions::apply(policy::PartitionPlan plan) {
   if (applying_.exchange(true)) {
     co_return Error{ErrorCode::kConflict,
@@ -369,7 +416,10 @@ base::Task<base::Result<void>> Partitions::apply(policy::PartitionPlan plan) {
     ~Done() { flag = false; }
   } const done{applying_};
   auto rearranging = rearrange(std::move(plan));
-  co_return co_await std::move(rearranging);
+  auto rearranged = co_await std::move(rearranging);
+  if (!rearranged) co_return rearranged;
+  auto switching = switch_strategies();
+  co_return co_await std::move(switching);
 }
 
 }  // namespace podkeeper::state

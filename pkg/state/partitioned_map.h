@@ -102,6 +102,7 @@ class Partitions final : public policy::PartitionedStore {
   base::Task<base::Result<void>> move_misplaced();
   void set_audits() const;
   base::Task<base::Result<void>> rearrange(policy::PartitionPlan plan);
+  base::Task<base::Result<void>> switch_strategies();
 
   const std::string name_;
   const std::string resource_;

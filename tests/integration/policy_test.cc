@@ -1,5 +1,4 @@
 #include "pkg/controllers/policy_controller.h"
-#include "pkg/controllers/store_partitions.h"
 #include "pkg/http/client.h"
 #include "pkg/kube/object_client.h"
 #include "pkg/kube/reflector.h"
@@ -32,25 +31,6 @@ using std::chrono::seconds;
 
 constexpr auto kApplied = seconds(2);  ///< a policy is applied within this
 
-/// The mirror's partitions, and the plan they were given last.
-class Observed final : public policy::PartitionedStore {
- public:
-  Observed(base::Clock& clock, state::Partitions& partitions) : inner_(clock, partitions) {}
-  [[nodiscard]] const std::string& name() const override { return inner_.name(); }
-  [[nodiscard]] const std::string& resource() const override { return inner_.resource(); }
-  base::Task<base::Result<void>> apply(policy::PartitionPlan plan) override {
-    last = plan;
-    return inner_.apply(std::move(plan));
-  }
-  [[nodiscard]] std::vector<policy::PartitionReport> report() const override {
-    return inner_.report();
-  }
-  policy::PartitionPlan last;
-
- private:
-  controllers::StorePartitions inner_;
-};
-
 /// A cluster, a replica's mirror of its pods, and the policy controller over it, in one simulated
 /// world.
 class Governed {
@@ -77,12 +57,11 @@ class Governed {
     running = std::make_unique<runtime::TaskGroup>(world, registry, "replica");
     pods = follow(kube::pods());
     policies = follow(kube::concurrent_map_policies());
-    governed = std::make_unique<Observed>(world.clock(), pods->partitions());
     access::LoopbackAuthorizer authorizer;
     const auto& resource = kube::concurrent_map_policies();
     controller = std::make_unique<controllers::PolicyController>(
         world, state::Reader(*policies), authorizer.read("", {resource.plural_group(), ""}).value(),
-        *objects, std::vector<policy::PartitionedStore*>{governed.get()},
+        *objects, std::vector<policy::PartitionedStore*>{&pods->partitions()},
         controllers::PolicyControllerOptions{.instance = "replica-0", .metrics = &metrics});
     if (!controller->start(*running)) throw std::runtime_error("the controller did not start");
     world.run_for(seconds(5));
@@ -163,7 +142,7 @@ class Governed {
   /// "batch:Mutex default:Sharded": what runs.
   [[nodiscard]] std::string partitions() const {
     std::string out;
-    for (const auto& report : governed->report()) {
+    for (const auto& report : pods->partitions().report()) {
       out += (out.empty() ? "" : " ") + (report.policy.empty() ? "default" : report.policy) + ":" +
              cmap::to_string(report.map.strategy);
     }
@@ -180,7 +159,6 @@ class Governed {
   std::unique_ptr<kube::ObjectClient> objects;
   std::unique_ptr<state::Store> pods, policies;
   std::vector<std::unique_ptr<kube::Reflector>> reflectors;
-  std::unique_ptr<Observed> governed;
   std::unique_ptr<controllers::PolicyController> controller;
 };
 
@@ -240,7 +218,7 @@ TEST(PolicyInACluster, AHundredFlapsASecondAreFewApplicationsAndTheLastStateWins
   }
   replica.patch("flapping", R"({"strategy":"RWMutex"})");
   replica.world.run_for(kApplied);
-  EXPECT_EQ(replica.governed->last.rules.at(0).map.strategy, cmap::Strategy::kRWMutex);
+  EXPECT_EQ(replica.partitions(), "flapping:RWMutex default:Sharded");
   EXPECT_LE(applications.Value() - before, 12);
 }
 

@@ -138,11 +138,34 @@ TEST(PartitionedMap, AuditsAsThePlanSaysAndGivesItsMapsByName) {
   const auto maps = items.partitions().maps();
   ASSERT_EQ(maps.size(), 2u);
   EXPECT_FALSE(maps.at("items~web")->audit_tail(8).empty());
-  EXPECT_EQ(maps.at("items~web")->audit_tail(1).front().key, "a/x");
+  EXPECT_EQ(maps.at("items~web")->audit_tail(8).back().key, "a/x");
   EXPECT_TRUE(maps.at("items")->audit_tail(8).empty());
   ASSERT_TRUE(apply(world, items, {}));
   EXPECT_EQ(items.partitions().maps().size(), 1u);
   EXPECT_EQ(maps.at("items~web")->stats().entries, 0u) << "held, it stays";
+}
+
+TEST(PartitionedMap, APartitionThatStaysChangesItsStrategyAndTellsHowItWent) {
+  runtime::SimulatedWorld world(1);
+  Items items("items", "items", world.clock());
+  for (unsigned i = 0; i < 3000; ++i) items.put(item("a/" + std::to_string(i), "web", 1 + i));
+  ASSERT_TRUE(apply(world, items, {.rules = {rule("web", "tier=web")}}));
+  EXPECT_FALSE(items.partitions().report().front().last_migration.has_value());
+  policy::PartitionPlan next{.rules = {rule("web", "tier=web", {}, cmap::Strategy::kLockFree)}};
+  next.rules[0].online = false;
+  ASSERT_TRUE(apply(world, items, next));
+  EXPECT_EQ(items.partitions().report().front().map.strategy, cmap::Strategy::kMutex)
+      << "it was to wait for the next start";
+  next.rules[0].online = true;
+  ASSERT_TRUE(apply(world, items, next));
+  const auto report = items.partitions().report().front();
+  EXPECT_EQ(report.map.strategy, cmap::Strategy::kLockFree);
+  EXPECT_EQ(report.map.entries, 3000u);
+  ASSERT_TRUE(report.last_migration.has_value());
+  EXPECT_GT(report.last_migration->milliseconds, 0);
+  for (unsigned i = 0; i < 3000; ++i) {
+    ASSERT_EQ(value_of(items, "a/" + std::to_string(i)), 1 + i);
+  }
 }
 
 TEST(PartitionedMap, ASecondChangeIsRefusedWhileOneRuns) {

@@ -161,7 +161,7 @@ TEST_P(StoreModel, AnswersAsASortedMapOfEveryRevisionDoes) {
   for (int i = 0; i < 1000; ++i) {
     step();
     ASSERT_NO_FATAL_FAILURE(ask_about_now_and_then()) << "step " << i << ", seed " << GetParam();
-    ASSERT_EQ(store_.partitions().stats().back().map.record_bytes, store_.stats().bytes);
+    ASSERT_EQ(store_.partitions().report().back().map.record_bytes, store_.stats().bytes);
     if (HasFailure()) return;
   }
   EXPECT_EQ(store_.stats().objects, content_.size());
