@@ -4,10 +4,11 @@ import json
 import re
 import unittest
 import urllib.parse
+import urllib.request
 
 import yaml
 
-from support import get, get_json, ROOT, StandaloneTest
+from support import free_port, get, get_json, ROOT, StandaloneTest, wait_for
 
 DOCUMENT = ROOT / "docs/openapi/state-v1.yaml"
 TYPES = {"object": dict, "array": list, "string": str, "integer": int, "boolean": bool}
@@ -158,6 +159,86 @@ class OpenApi(StandaloneTest):
         self.assertEqual(status, 405)
         failure = self.document.root["components"]["schemas"]["Failure"]
         self.assertEqual(list(self.document.problems(json.loads(body), failure)), [])
+
+
+POLICIES = "/apis/podkeeper.dev/v1alpha1/concurrentmappolicies"
+# Pods of the embedded cluster have the label; the second policy wants what the first one has.
+BACKEND = {"resources": ["pods"], "podSelector": {"matchLabels": {"tier": "backend"}}}
+SPECS = {
+    "backend": {"target": BACKEND, "priority": 20, "strategy": "LockFree"},
+    "weaker": {"target": BACKEND, "priority": 10, "strategy": "SyncMap"},
+}
+
+
+class WithPolicies(StandaloneTest):
+    """Answers that are empty, or lack members, as long as the cluster has no policy."""
+
+    cluster = f"127.0.0.1:{free_port()}"
+    flags = (f"--sim-bind-address={cluster}",)
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.document = Document(yaml.safe_load(DOCUMENT.read_text()))
+        for name, spec in SPECS.items():
+            cls.write("POST", POLICIES, cls.policy(name, spec))
+        wait_for("applied policies", lambda: cls.governed() == {"LockFree"})
+
+    @staticmethod
+    def policy(name, spec):
+        kind = {"apiVersion": "podkeeper.dev/v1alpha1", "kind": "ConcurrentMapPolicy"}
+        return {**kind, "metadata": {"name": name}, "spec": spec}
+
+    @classmethod
+    def write(cls, method, path, body):
+        kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+        request = urllib.request.Request(
+            f"http://{cls.cluster}{path}",
+            method=method,
+            data=json.dumps(body).encode(),
+            headers={"Content-Type": kind},
+        )
+        urllib.request.urlopen(request, timeout=10).close()
+
+    @classmethod
+    def governed(cls):
+        """The strategies that run where the policy governs."""
+        maps = get_json(cls.api + "/state/v1/maps")["items"]
+        return {m["strategy"] for m in maps if m.get("policy") == "backend"}
+
+    def documented(self, kind, path):
+        answer = get_json(self.api + path)
+        schema = {"$ref": f"#/components/schemas/{kind}"}
+        self.assertEqual(list(self.document.problems(answer, schema)), [])
+        return answer["items"]
+
+    def test_maps_and_policies_answer_as_documented(self):
+        maps = self.documented("MapList", "/state/v1/maps")
+        self.assertIn("pods~backend", {m["partition"] for m in maps})
+
+        def settled():
+            items = self.documented("PolicyList", "/state/v1/policies")
+            policies = {p["name"]: p for p in items}
+            return policies if policies["backend"].get("activeStrategy") else None
+
+        policies = wait_for("what became of the policies", settled)
+        self.assertEqual(set(policies), set(SPECS))
+        standings = {name: {p["standing"] for p in policies[name]["partitions"]} for name in SPECS}
+        self.assertEqual(standings, {"backend": {"Governs"}, "weaker": {"Shadowed"}})
+
+    def test_another_strategy_comes_into_use_and_is_answered_as_documented(self):
+        path = f"{POLICIES}/backend"
+        self.write("PATCH", path, {"spec": {"strategy": "RWMutex"}})
+        wait_for("the new strategy", lambda: self.governed() == {"RWMutex"})
+        self.write("PATCH", path, {"spec": {"strategy": "LockFree"}})
+        wait_for("the old strategy", lambda: self.governed() == {"LockFree"})
+
+        def told():
+            maps = self.documented("MapList", "/state/v1/maps")
+            changed = [m for m in maps if m.get("policy") == "backend"]
+            return changed and all("lastMigration" in m for m in changed)
+
+        wait_for("how the last change went", told)
 
 
 class TheCheckItself(unittest.TestCase):
