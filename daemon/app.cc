@@ -1,6 +1,7 @@
 #include "daemon/app.h"
 
 #include "pkg/api/debug_api.h"
+#include "pkg/api/map_debug_api.h"
 #include "pkg/api/process_api.h"
 #include "pkg/api/state_api.h"
 #include "pkg/telemetry/log.h"
@@ -60,6 +61,7 @@ Task<Result<void>> App::start() {
   auto reclaiming = background_.spawn("map reclaimer", base::Handler::kTimer,
                                       [this] { return reclaimer_.run(); });
   if (!reclaiming) co_return reclaiming.error();
+  panic_audit_ = std::make_unique<PanicAudit>(map_directory());
   add_health_checks();
   collect_metrics();
   co_return start_listeners();
@@ -127,6 +129,16 @@ std::vector<state::Partitions*> App::maps() {
   return maps;
 }
 
+cmap::MapDirectory App::map_directory() {
+  return [all = maps()] {
+    std::vector<cmap::NamedMap> named;
+    for (const state::Partitions* partitions : all) {
+      for (auto& [partition, map] : partitions->maps()) named.push_back({partition, map});
+    }
+    return named;
+  };
+}
+
 void App::collect_metrics() {
   const auto all = maps();
   map_metrics_ = std::make_unique<MapMetrics>(
@@ -169,6 +181,7 @@ http::Router App::api_routes() {
   api::add_metrics_route(router, metrics_);
   api::add_status_routes(router, settings_, world_.clock());
   api::add_debug_routes(router, tasks_);
+  api::add_map_debug_routes(router, map_directory(), world_.clock());
   if (settings_.enable_debug_panic) api::add_panic_route(router, background_);
   return router;
 }

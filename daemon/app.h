@@ -21,6 +21,7 @@
 
 #include "daemon/map_metrics.h"
 #include "daemon/mirrors.h"
+#include "daemon/panic_sinks.h"
 #include "daemon/policies.h"
 
 namespace podkeeper::daemon {
@@ -48,6 +49,8 @@ class App {
   [[nodiscard]] http::Router api_routes();
   void add_health_checks();
   [[nodiscard]] std::vector<state::Partitions*> maps();
+  /// Every partition's map by its name, as there are when it is called.
+  [[nodiscard]] cmap::MapDirectory map_directory();
   void collect_metrics();
 
   base::World& world_;
@@ -66,6 +69,7 @@ class App {
   std::unique_ptr<controllers::PodStateController> pod_state_controller_;
   std::unique_ptr<Policies> policies_;
   std::unique_ptr<kubeapi::ReadApi> read_api_;
+  std::unique_ptr<PanicAudit> panic_audit_;
   std::shared_ptr<api::HealthChecks> health_ = std::make_shared<api::HealthChecks>();
   std::vector<std::unique_ptr<http::Server>> servers_;
   std::unique_ptr<MapMetrics> map_metrics_;

@@ -1,5 +1,6 @@
 #include "daemon/panic_sinks.h"
 
+#include "pkg/cmap/audit_report.h"
 #include "pkg/recovery/panic_report.h"
 #include "pkg/telemetry/log.h"
 #include "pkg/telemetry/metric_names.h"
@@ -7,6 +8,7 @@
 #include <array>
 #include <cstdio>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace podkeeper::daemon {
@@ -43,6 +45,7 @@ void say(const recovery::PanicReport& report, std::uint64_t suppressed) {
                         {"createdBy", report.task_created_by},
                         {"stack", stack},
                         {"activeTraces", report.active_traces},
+                        {"mapAudit", report.map_audit},
                         {"request", std::span<const telemetry::LogField>(request)},
                         {"suppressed", suppressed}});
 }
@@ -64,6 +67,7 @@ PanicSinks::PanicSinks(base::Clock& clock, telemetry::Metrics& metrics) {
         .counter(telemetry::kPanics,
                  {base::to_string(report.handler), base::to_string(report.kind)})
         .Increment();
+    if (report.kind == base::PanicKind::kMisuse) metrics.counter(telemetry::kMapMisuse).Increment();
     if (const auto suppressed = limiter->admit()) {
       say(report, *suppressed);
     } else {
@@ -77,5 +81,14 @@ PanicSinks::~PanicSinks() {
   recorder.remove_sink(sink_);
   recorder.set_clock(nullptr);
 }
+
+PanicAudit::PanicAudit(cmap::MapDirectory maps) {
+  recovery::PanicRecorder::instance().set_map_audit(
+      [maps = std::move(maps)](const recovery::PanicReport& report) {
+        return cmap::audit_lines(maps(), report.task_id, cmap::take_panicked_operation());
+      });
+}
+
+PanicAudit::~PanicAudit() { recovery::PanicRecorder::instance().set_map_audit(nullptr); }
 
 }  // namespace podkeeper::daemon

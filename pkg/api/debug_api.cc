@@ -37,6 +37,22 @@ ordered_json task_json(const base::TaskContext& task, base::MonotonicTime now) {
                             std::to_string(task.created_by.line())}};
 }
 
+ordered_json parties_json(const std::vector<base::MisuseParty>& parties) {
+  ordered_json list = ordered_json::array();
+  for (const auto& party : parties) {
+    std::string site = party.call_site;
+    if (site.empty() && party.address != nullptr) {
+      site = recovery::symbolize({const_cast<void*>(party.address)}).front();
+    }
+    list.push_back(
+        {{"doing", party.doing},
+         {"task",
+          {{"id", party.task_id}, {"name", party.task_name}, {"createdBy", party.created_by}}},
+         {"callSite", site}});
+  }
+  return list;
+}
+
 ordered_json report_json(const recovery::PanicReport& report) {
   const auto when =
       std::chrono::duration_cast<std::chrono::milliseconds>(report.when.time_since_epoch());
@@ -47,11 +63,14 @@ ordered_json report_json(const recovery::PanicReport& report) {
       {"kind", base::to_string(report.kind)},
       {"type", report.type},
       {"message", report.message},
+      {"where", report.where},
+      {"parties", parties_json(report.parties)},
       {"stack", recovery::symbolize(report.stack)},
       {"task",
        {{"id", report.task_id}, {"name", report.task_name}, {"createdBy", report.task_created_by}}},
       {"traceId", report.trace.valid() ? report.trace.trace_id_hex() : ""},
       {"activeTraces", report.active_traces},
+      {"mapAudit", report.map_audit},
       {"request",
        {{"method", report.request.method},
         {"path", report.request.path},

@@ -7,7 +7,8 @@
 namespace podkeeper::api {
 
 /// Serves /debug/tasks (every task: name, state, age, parent, created by) and /debug/panics (the
-/// last reports, with their stacks by name), as JSON.
+/// last reports, with their stacks by name, both parties of a misuse, and what the maps remember of
+/// the task), as JSON.
 void add_debug_routes(http::Router& router, runtime::TaskRegistry& tasks);
 
 /// Serves POST /debug/panic?handler=&kind=: makes one handler of that kind panic, as a bug in it

@@ -296,6 +296,9 @@ inline const MetricDesc kMapContended{MetricType::kCounter,
                                       "podkeeper_map_contended_total",
                                       "Times a lock of the map was not free at once.",
                                       {"partition"}};
+inline const MetricDesc kMapMisuse{
+    MetricType::kCounter, "podkeeper_map_misuse_total",
+    "Panics because a map was used against its contract, such as two writers at once."};
 inline const MetricDesc kMapReclaimPending{
     MetricType::kGauge, "podkeeper_map_reclaim_pending_bytes",
     "Bytes of replaced records that wait for the last reader who could see them."};
@@ -384,6 +387,7 @@ inline const MetricDesc* const kAllMetrics[] = {&kProcessCpuSeconds,
                                                 &kMapShards,
                                                 &kMapOperations,
                                                 &kMapContended,
+                                                &kMapMisuse,
                                                 &kMapReclaimPending,
                                                 &kWatchStreams,
                                                 &kWatchParkedStreams,
