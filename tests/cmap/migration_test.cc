@@ -194,7 +194,9 @@ TEST_P(MigrationOf, IsLinearizableThereAndBackUnderReadersWritersAndWalks) {
   Recorded recorded;
   {
     Swapper swapper(map.map(), {.route = {to(), from()}});
-    recorded = record(map, {.operations = 2'000, .keys = 24, .fillers = 600});
+    recorded = record(map, {.operations = 2'000, .keys = 24, .fillers = 600, .enough = [&] {
+                              return swapper.swaps() > 0;
+                            }});
     EXPECT_GT(swapper.swaps(), 0u);
   }
   const Verdict v = check_linearizable(recorded.history);

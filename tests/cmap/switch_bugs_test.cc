@@ -19,7 +19,7 @@ namespace {
 
 using base::Epoch;
 
-constexpr std::uint64_t kSeeds = 40;
+constexpr std::uint64_t kSeeds = 400;
 
 /// What one recorded run under swaps disproves; empty: nothing.
 std::string fault_in_a_recorded_run(SwitchBug bug, std::uint64_t seed, std::size_t* operations) {

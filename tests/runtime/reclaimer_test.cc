@@ -71,9 +71,9 @@ TEST_F(ReclaimerTest, NamesOnceTheTaskWhoseGuardStays) {
   std::atomic<int> stage{0};
   std::jthread stuck;
   beside([&]() -> Task<void> {
-    base::TaskContext* const task = base::current_task();
-    stuck = std::jthread([&stage, task] {
-      const base::TaskScope scope(task);
+    // Shared, for the thread may outlive the task.
+    stuck = std::jthread([&stage, task = base::Ref<base::TaskContext>(base::current_task())] {
+      const base::TaskScope scope(task.get());
       const Epoch::Guard guard;
       stage = 1;
       stage.notify_all();

@@ -32,7 +32,11 @@ class Worker {
   }
 
   void run() {
-    for (std::size_t i = 0; i < shared_.options.operations; ++i) {
+    const RecordOptions& options = shared_.options;
+    const auto wanted = [&](std::size_t i) {
+      return i < options.operations || (i < 100 * options.operations && !options.enough());
+    };
+    for (std::size_t i = 0; wanted(i); ++i) {
       const Epoch::Guard guard;
       const std::uint64_t dice = random_.below(1000);
       if (dice < 2) {

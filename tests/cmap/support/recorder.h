@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,9 @@ struct RecordOptions {
   std::uint32_t fillers =
       4'000;  ///< keys that come and go in waves, not recorded, so that tables change size
   std::uint64_t seed = 1;
+  /// Threads go on beyond `operations`, up to a hundred times as many, until this is true: that
+  /// what the recording is about did happen. Called by every thread.
+  std::function<bool()> enough = [] { return true; };
 };
 
 struct Recorded {
