@@ -275,9 +275,16 @@ void SplitTable::move(Segment& from, const Spare& spare) const noexcept {
   });
 }
 
-void SplitTable::publish_all(Segment& segment, std::uint64_t hash, Spare& spare) noexcept {
-  const Segment& lower = *spare.fresh_[0].release();
-  const Segment* upper = spare.fresh_[1].release();
+void SplitTable::publish_all(Segment& segment, std::uint64_t hash,
+                             Spare& spare) noexcept PK_NO_THREAD_SAFETY_ANALYSIS {
+  Segment& lower = *spare.fresh_[0].release();
+  Segment* upper = spare.fresh_[1].release();
+  // They come into the directory slot by slot. Who finds one by its first slot must not replace it
+  // before its last slot shows it, or that one would show what is replaced for ever. Nobody waits
+  // for these locks yet, nor holds another segment's while waiting for one.
+  const bool locked = locks_ == Locks::kSegment;
+  if (locked) lower.mutex.lock();
+  if (locked && upper != nullptr) upper->mutex.lock();
   std::size_t bytes = lower.bytes();
   const std::uint64_t prefix = hash & ~free_bits(std::min(lower.depth, segment.depth));
   if (upper == nullptr) {
@@ -301,6 +308,8 @@ void SplitTable::publish_all(Segment& segment, std::uint64_t hash, Spare& spare)
   }
   if (spare.old_node_ != nullptr) bytes -= sizeof(DirectoryNode);
   bytes_.fetch_add(bytes - segment.bytes(), std::memory_order_relaxed);
+  if (locked && upper != nullptr) upper->mutex.unlock();
+  if (locked) lower.mutex.unlock();
   segment.replaced = true;
   spare.old_[0].reset(&segment);
   spare.plan_ = {};
