@@ -71,8 +71,8 @@ pk_ctest() {
   shift
   if [[ -t 1 ]]; then progress=(--progress); fi
   rm -f "$report"
-  ctest --test-dir "build/$preset" --output-on-failure --no-tests=error -j "$(nproc)" --timeout 600 \
-    "${progress[@]}" --output-junit "$report" "$@" || code=$?
+  ctest --test-dir "build/$preset" --output-on-failure --no-tests=error --timeout 600 \
+    -j "$(nproc)" "${progress[@]}" --output-junit "$report" "$@" || code=$?
   pk_counts "$report"
   if ((code != 0 && pk_failed == 0)); then pk_failed=1; fi
 }
