@@ -15,7 +15,6 @@ COPY scripts/cmake scripts/cmake
 COPY config/crd config/crd
 COPY pkg pkg
 COPY daemon daemon
-COPY tests/proofs tests/proofs
 # dev is built faster, for a test of the image.
 ARG PRESET=release
 ARG COMMIT=unknown
