@@ -5,6 +5,7 @@
 #include "pkg/simkube/cluster_state.h"
 #include "pkg/simkube/events.h"
 #include "pkg/simkube/rules.h"
+#include "pkg/simkube/strategic_merge.h"
 
 #include <nlohmann/json.hpp>
 
@@ -160,6 +161,9 @@ WriteResult Cluster::State::replace(Slot& into, const kube::Resource& resource, 
       if (current.contains("status")) result["status"] = current["status"];
     }
   }
+  if (auto same = check_fixed(resource, current, result); !same) {
+    return refuse(std::move(same.error()));
+  }
   if (!status || into.definition) {
     if (auto valid = check(into, resource, result); !valid) return refuse(std::move(valid.error()));
   }
@@ -206,16 +210,22 @@ WriteResult Cluster::update(const kube::Resource& resource, const kube::ObjectKe
   return warned(std::move(written), unknown, options);
 }
 
-WriteResult Cluster::merge_patch(const kube::Resource& resource, const kube::ObjectKey& key,
-                                 const Json& patch, bool status, const WriteOptions& options) {
+WriteResult Cluster::patch(const kube::Resource& resource, const kube::ObjectKey& key,
+                           const Json& patch, bool status, const WriteOptions& options) {
   base::Lock lock(state_->mutex);
   auto* const into = state_->find_slot(resource);
   if (into == nullptr) return refuse(kubeapi::not_served());
+  const bool strategic = options.patch == PatchKind::kStrategicMerge;
+  if (strategic && into->definition) return refuse(unsupported_media_type(kMergePatchType));
   auto current = into->read(key);
   if (!current) return refuse(kubeapi::not_found(resource, key.name));
   (*current)["apiVersion"] = resource.api_version();
   Json next = *current;
-  next.merge_patch(patch);
+  if (!strategic) {
+    next.merge_patch(patch);
+  } else if (auto merged = strategic_merge(next, patch); !merged) {
+    return refuse(kubeapi::bad_request(std::move(merged.error())));
+  }
   if (!next.is_object() || !next.contains("metadata") || !next["metadata"].is_object()) {
     return refuse(kubeapi::bad_request("the patch leaves no object with metadata"));
   }

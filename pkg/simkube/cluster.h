@@ -37,10 +37,13 @@ struct ClusterOptions {
 /// warning, or 400.
 enum class UnknownFields { kIgnore, kWarn, kRefuse };
 
+enum class PatchKind : std::uint8_t { kMerge, kStrategicMerge };
+
 /// How a client wants one write done.
 struct WriteOptions {
   bool dry_run = false;                                 ///< answer as if, but change nothing
   UnknownFields unknown_fields = UnknownFields::kWarn;  ///< fieldValidation
+  PatchKind patch = PatchKind::kMerge;                  ///< what patch() is given
 };
 
 struct DeleteOptions {
@@ -102,8 +105,9 @@ class Cluster {
   /// PUT. With `status`, only the status is taken; without, everything but the status.
   WriteResult update(const kube::Resource& resource, const kube::ObjectKey& key, Json object,
                      bool status, const WriteOptions& options);
-  WriteResult merge_patch(const kube::Resource& resource, const kube::ObjectKey& key,
-                          const Json& patch, bool status, const WriteOptions& options);
+  /// 415 for a strategic merge patch of a custom resource, whose lists nobody knows the keys of.
+  WriteResult patch(const kube::Resource& resource, const kube::ObjectKey& key, const Json& patch,
+                    bool status, const WriteOptions& options);
   /// A pod on a node gets a deletionTimestamp and goes when its kubelet says so (or at once with
   /// grace 0); everything else goes at once, a namespace with all that is in it. The answer of the
   /// second kind is a Status, as upstream's.

@@ -4,6 +4,7 @@
 #include "pkg/kubeapi/errors.h"
 #include "pkg/simkube/events.h"
 #include "pkg/simkube/rules.h"
+#include "pkg/simkube/stored_resources.h"
 
 #include <nlohmann/json.hpp>
 
@@ -48,11 +49,16 @@ const CustomVersion* Cluster::State::Slot::custom(const kube::Resource& resource
 
 bool Cluster::State::Slot::has_status(const kube::Resource& resource) const {
   const auto* const version = custom(resource);
-  return version != nullptr ? version->has_status : !is_event(resource);
+  if (version != nullptr) return version->has_status;
+  if (const auto* const stored = find_stored(resource)) {
+    return std::ranges::find(stored->members, "status") != stored->members.end();
+  }
+  return !is_event(resource);
 }
 
 bool Cluster::State::Slot::has_generation() const {
   const auto& own = reader.resource();
+  if (const auto* const stored = find_stored(own)) return stored->counts_generation;
   return definition || own == kube::pods() || own == kube::deployments() ||
          own == kube::custom_resource_definitions();
 }
@@ -99,6 +105,9 @@ Cluster::State::State(base::World& in_world, const ClusterOptions& with)
     }
     add_slot(resource, log);
   }
+  auto log = config.log;
+  log.events_max = std::min(log.events_max, kSmallHistoryEvents);
+  for (const auto& stored : stored_resources()) add_slot(stored.resource, log);
 }
 
 Cluster::State::Slot& Cluster::State::add_slot(const kube::Resource& resource,

@@ -60,11 +60,11 @@ std::expected<void, kube::Status> Cluster::State::check_definition(const Json& o
   if (const auto* const held = slot_of_definition((*definition)->name)) {
     faults = check_change(*held->definition, **definition);
   } else {
-    const auto builtin =
-        std::ranges::find(kube::builtin_resources(), wanted.group, &kube::Resource::group);
-    const bool own_group = builtin != kube::builtin_resources().end() &&
-                           !(builtin->group == kube::concurrent_map_policies().group);
-    if (own_group) faults.push_back(invalid_value("spec.group", wanted.group, "is built in"));
+    const auto in_group = [&](const auto& one) {
+      return !one->definition && !one->retired && one->reader.resource().group == wanted.group;
+    };
+    if (std::ranges::any_of(slots, in_group))
+      faults.push_back(invalid_value("spec.group", wanted.group, "is built in"));
     const auto definitions = std::ranges::count_if(
         slots, [](const auto& one) { return static_cast<bool>(one->definition); });
     if (static_cast<std::size_t>(definitions) >= kDefinitionsMax) {

@@ -2,6 +2,7 @@
 
 #include "pkg/kubeapi/errors.h"
 #include "pkg/simkube/faults.h"
+#include "pkg/simkube/stored_resources.h"
 
 #include <nlohmann/json.hpp>
 
@@ -30,9 +31,20 @@ constexpr std::string_view kMetadataOrder[] = {"name",
                                                "finalizers",
                                                "managedFields"};
 
-constexpr const char* kContent[] = {"spec", "status"};
+/// What an object has beside kind, apiVersion and metadata.
+const std::vector<std::string_view>& content_of(const kube::Resource& resource) {
+  static const std::vector<std::string_view> kContent = {"spec", "status"};
+  const auto* const stored = find_stored(resource);
+  return stored != nullptr ? stored->members : kContent;
+}
 
-constexpr std::string_view kNameRule =
+constexpr std::size_t kLabelBytesMax = 63;
+constexpr std::string_view kLabelRule =
+    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and "
+    "must "
+    "start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for "
+    "validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
+constexpr std::string_view kSubdomainRule =
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or "
     "'.', and must start and "
     "end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
@@ -42,6 +54,47 @@ bool alphanumeric(char c) noexcept { return (c >= 'a' && c <= 'z') || (c >= '0' 
 
 void set_default(Json& object, const char* key, Json value) {
   if (!object.contains(key)) object[key] = std::move(value);
+}
+
+/// Members of `defaults` that the object lacks, at every depth.
+void fill_in(Json& object, const Json& defaults) {
+  for (const auto& [key, value] : defaults.items()) {
+    if (!object.contains(key)) {
+      object[key] = value;
+    } else if (value.is_object() && object[key].is_object()) {
+      fill_in(object[key], value);
+    }
+  }
+}
+
+/// "spec.ports"; null where there is no such member.
+const Json& member_at(const Json& object, std::string_view path) {
+  static const Json kNone;
+  const Json* at = &object;
+  while (!path.empty()) {
+    const auto dot = std::min(path.find('.'), path.size());
+    const auto member = at->is_object() ? at->find(std::string(path.substr(0, dot))) : at->end();
+    if (member == at->end()) return kNone;
+    at = &*member;
+    path.remove_prefix(std::min(dot + 1, path.size()));
+  }
+  return *at;
+}
+
+/// What is wrong with a name; empty where it is fine.
+std::string_view name_fault(NameRule rule, std::string_view name) {
+  switch (rule) {
+    case NameRule::kSubdomain:
+      return is_dns_subdomain(name) ? "" : kSubdomainRule;
+    case NameRule::kLabel: {
+      const bool fits = name.size() <= kLabelBytesMax && !name.contains('.');
+      return fits && is_dns_subdomain(name) ? "" : kLabelRule;
+    }
+    case NameRule::kPathSegment:
+      if (name == "." || name == "..") return "may not be '.' or '..'";
+      return name.find_first_of("/%") == std::string_view::npos ? "" : "may not contain '/' or '%'";
+  }
+  return "";
 }
 
 void default_container(Json& container) {
@@ -154,9 +207,10 @@ Json ordered_object(const kube::Resource& resource, const Json& object) {
   ordered["metadata"] = metadata != object.end() && metadata->is_object()
                             ? ordered_metadata(*metadata)
                             : Json::object();
-  for (const char* key : kContent) {
+  for (const auto name : content_of(resource)) {
+    const std::string key(name);
     const auto member = object.find(key);
-    if (member != object.end()) ordered[key] = *member;
+    if (member != object.end() && !member->is_null()) ordered[key] = *member;
   }
   return ordered;
 }
@@ -175,7 +229,7 @@ bool is_dns_subdomain(std::string_view name) noexcept {
   return alphanumeric(before);
 }
 
-std::vector<Fault> metadata_faults(const Json& object) {
+std::vector<Fault> metadata_faults(const kube::Resource& resource, const Json& object) {
   std::vector<Fault> faults;
   const auto& metadata = object.at("metadata");
   const auto given = metadata.find("name");
@@ -183,14 +237,19 @@ std::vector<Fault> metadata_faults(const Json& object) {
       given != metadata.end() && given->is_string() ? given->get<std::string>() : "";
   if (name.empty()) {
     faults.push_back(required("metadata.name", "name or generateName is required"));
-  } else if (!is_dns_subdomain(name)) {
-    faults.push_back(invalid_value("metadata.name", name, kNameRule));
+  } else if (const auto wrong = name_fault(name_rule(resource), name); !wrong.empty()) {
+    faults.push_back(invalid_value("metadata.name", name, wrong));
   }
   return faults;
 }
 
 std::expected<void, kube::Status> validate(const kube::Resource& resource, const Json& object) {
-  auto faults = metadata_faults(object);
+  auto faults = metadata_faults(resource, object);
+  if (const auto* const stored = find_stored(resource)) {
+    for (const auto path : stored->needed) {
+      if (member_at(object, path).is_null()) faults.push_back(required(std::string(path)));
+    }
+  }
   static const Json kNone = Json::object();
   const auto& spec = object.contains("spec") && object["spec"].is_object() ? object["spec"] : kNone;
   if (resource == kube::pods()) check_containers(spec, "spec.", faults);
@@ -205,11 +264,26 @@ std::expected<void, kube::Status> validate(const kube::Resource& resource, const
   return std::unexpected(invalid(resource, object.at("metadata").value("name", ""), faults));
 }
 
-std::vector<std::string> unknown_members(const Json& object) {
+std::expected<void, kube::Status> check_fixed(const kube::Resource& resource, const Json& current,
+                                              const Json& next) {
+  const auto* const stored = find_stored(resource);
+  if (stored == nullptr) return {};
+  std::vector<Fault> faults;
+  for (const auto path : stored->fixed) {
+    const auto& value = member_at(next, path);
+    if (value == member_at(current, path)) continue;
+    faults.push_back(invalid_value(std::string(path), value, "field is immutable"));
+  }
+  if (faults.empty()) return {};
+  return std::unexpected(invalid(resource, current.at("metadata").value("name", ""), faults));
+}
+
+std::vector<std::string> unknown_members(const kube::Resource& resource, const Json& object) {
+  const auto& content = content_of(resource);
   std::vector<std::string> unknown;
   for (const auto& [key, value] : object.items()) {
     if (key == "kind" || key == "apiVersion" || key == "metadata") continue;
-    if (std::ranges::find(kContent, key) == std::end(kContent)) unknown.push_back(key);
+    if (std::ranges::find(content, key) == content.end()) unknown.push_back(key);
   }
   return unknown;
 }
@@ -225,6 +299,9 @@ std::vector<std::string> unknown_metadata(const Json& metadata) {
 }
 
 void apply_defaults(const kube::Resource& resource, Json& object) {
+  if (const auto* const stored = find_stored(resource); stored && !stored->defaults.empty()) {
+    fill_in(object, Json::parse(stored->defaults));
+  }
   const bool has_defaults = resource == kube::pods() || resource == kube::deployments() ||
                             resource == kube::namespaces() || resource == kube::nodes();
   if (!has_defaults) return;
@@ -264,6 +341,16 @@ kube::Status precondition_failed(const kube::Resource& resource, std::string_vie
           " in record (" + std::string(held) + "). The object might have been " +
           (what == "UID" ? "deleted and then recreated" : "modified"));
   status.kind = resource.kind;
+  return status;
+}
+
+kube::Status unsupported_media_type(std::string_view accepted) {
+  kube::Status status;
+  status.message =
+      "the body of the request was in an unknown format - accepted media types include: " +
+      std::string(accepted);
+  status.reason = "UnsupportedMediaType";
+  status.code = 415;
   return status;
 }
 

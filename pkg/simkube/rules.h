@@ -23,17 +23,20 @@ Json ordered_metadata(const Json& metadata);
 Json ordered_object(const kube::Resource& resource, const Json& object);
 
 /// Members that ordered_object() drops, and those that ordered_metadata() does, as paths.
-std::vector<std::string> unknown_members(const Json& object);
+std::vector<std::string> unknown_members(const kube::Resource& resource, const Json& object);
 std::vector<std::string> unknown_metadata(const Json& metadata);
 
 /// What is wrong with the name of an object.
-std::vector<Fault> metadata_faults(const Json& object);
+std::vector<Fault> metadata_faults(const kube::Resource& resource, const Json& object);
 /// 422 for names, containers and such as upstream words it; nothing where the object is fine.
 std::expected<void, kube::Status> validate(const kube::Resource& resource, const Json& object);
+/// 422 where `next` differs from `current` in what stays as it was created.
+std::expected<void, kube::Status> check_fixed(const kube::Resource& resource, const Json& current,
+                                              const Json& next);
 /// Lower-case RFC 1123 subdomain, at most 253 characters.
 bool is_dns_subdomain(std::string_view name) noexcept;
 
-/// Fills in what a pod, a deployment or a namespace gets by default.
+/// Fills in what an object of a built-in resource gets by default.
 void apply_defaults(const kube::Resource& resource, Json& object);
 
 /// Statuses of writes.
@@ -42,6 +45,11 @@ kube::Status conflict(const kube::Resource& resource, std::string_view name);
 kube::Status precondition_failed(const kube::Resource& resource, std::string_view name,
                                  std::string_view what, std::string_view wanted,
                                  std::string_view held);
+/// 415; `accepted` are the media types that are.
+kube::Status unsupported_media_type(std::string_view accepted);
+inline constexpr std::string_view kMergePatchType = "application/merge-patch+json";
+inline constexpr std::string_view kStrategicMergePatchType =
+    "application/strategic-merge-patch+json";
 /// 422 for a PUT without a resourceVersion, where upstream wants one.
 kube::Status revision_missing(const kube::Resource& resource, std::string_view name);
 /// fieldValidation=Strict: 400 for an object with these unknown fields, 422 for a patch with them.

@@ -47,7 +47,7 @@ std::vector<std::string> Cluster::State::shape(const Slot& into, const kube::Res
     shaped = ordered_event(resource, object);
     return dropped;
   }
-  append(dropped, unknown_members(object));
+  append(dropped, unknown_members(resource, object));
   shaped = ordered_object(resource, object);
   if (resource == kube::custom_resource_definitions()) default_definition(shaped);
   return dropped;
@@ -63,7 +63,7 @@ std::expected<void, kube::Status> Cluster::State::check(const Slot& into,
     if (resource == kube::custom_resource_definitions()) return check_definition(object);
     return {};
   }
-  auto faults = metadata_faults(object);
+  auto faults = metadata_faults(resource, object);
   if (config.validate_custom) {
     for (auto& fault : check_schema(*version->schema, object)) faults.push_back(std::move(fault));
   }

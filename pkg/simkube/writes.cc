@@ -1,6 +1,7 @@
 #include "pkg/simkube/writes.h"
 
 #include "pkg/kubeapi/errors.h"
+#include "pkg/simkube/rules.h"
 
 #include <nlohmann/json.hpp>
 
@@ -17,16 +18,6 @@ using Decoded = std::expected<Json, kube::Status>;
 
 std::unexpected<kube::Status> bad(std::string message) {
   return std::unexpected(kubeapi::bad_request(std::move(message)));
-}
-
-kube::Status unsupported_media_type(std::string_view accepted) {
-  kube::Status status;
-  status.message =
-      "the body of the request was in an unknown format - accepted media types include: " +
-      std::string(accepted);
-  status.reason = "UnsupportedMediaType";
-  status.code = 415;
-  return status;
 }
 
 kube::Status too_large() {
@@ -149,14 +140,17 @@ http::Response answer(WriteResult result, int code) {
 
 http::Response patch(Cluster& cluster, const http::Request& request, const kubeapi::ApiPath& path,
                      bool status) {
-  // Strategic merge and JSON patches, and server-side apply, are not offered.
-  if (media_type(request) != "application/merge-patch+json") {
-    return kubeapi::status_response(unsupported_media_type("application/merge-patch+json"));
+  // JSON patches and server-side apply are not offered.
+  const auto type = media_type(request);
+  if (type != kMergePatchType && type != kStrategicMergePatchType) {
+    return kubeapi::status_response(unsupported_media_type(std::string(kMergePatchType) + ", " +
+                                                           std::string(kStrategicMergePatchType)));
   }
+  auto options = write_options(request.target);
+  if (type == kStrategicMergePatchType) options.patch = PatchKind::kStrategicMerge;
   auto json = parse_json(request, path.resource->kind);
   if (!json) return kubeapi::status_response(json.error());
-  auto result = cluster.merge_patch(*path.resource, {path.namespace_, path.name}, *json, status,
-                                    write_options(request.target));
+  auto result = cluster.patch(*path.resource, {path.namespace_, path.name}, *json, status, options);
   return answer(std::move(result), 200);
 }
 

@@ -1,15 +1,12 @@
 """What the chart renders is run: its command lines, its configuration and its probes, as processes
 against an embedded cluster."""
 
-import json
 import os
 import pathlib
 import subprocess
 import tempfile
 import time
 import unittest
-import urllib.error
-import urllib.request
 
 import yaml
 
@@ -22,13 +19,11 @@ from support import (
     Process,
     program,
     render,
-    ROOT,
     running,
     simkube,
     wait_for,
 )
 
-SAMPLES = ROOT / "config/samples"
 CLUSTER = ("--nodes=5", "--pods=80", "--churn=5")
 
 
@@ -144,72 +139,3 @@ class AsAProcess(unittest.TestCase):
                 command = [program("podkeeperd"), "validate-config", str(path)]
                 done = subprocess.run(command, capture_output=True, text=True, timeout=30)
                 self.assertEqual(done.returncode, 0, done.stderr)
-
-
-class AsObjects(unittest.TestCase):
-    """The embedded cluster accepts every rendered object of a kind that it serves."""
-
-    def served(self, cluster, api_version):
-        """Plural and scope by kind, as discovery has them; empty where the group is not served."""
-        root = "/api/" if "/" not in api_version else "/apis/"
-        status, body, _ = get(cluster + root + api_version)
-        if status != 200:
-            return {}
-        listed = json.loads(body)["resources"]
-        return {r["kind"]: r for r in listed if "/" not in r["name"]}
-
-    def create(self, cluster, resource, item):
-        root = "/api/" if "/" not in item["apiVersion"] else "/apis/"
-        path = root + item["apiVersion"]
-        if resource["namespaced"]:
-            path += f"/namespaces/{item['metadata']['namespace']}"
-        request = urllib.request.Request(
-            f"{cluster}{path}/{resource['name']}",
-            data=json.dumps(item).encode(),
-            headers={"Content-Type": "application/json"},
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
-                return answer.status, ""
-        except urllib.error.HTTPError as e:
-            return e.code, e.read().decode()
-
-    def test_each_is_created_where_its_kind_is_served(self):
-        namespace = {"apiVersion": "v1", "kind": "Namespace"}
-        namespace["metadata"] = {"name": "podkeeper-system"}
-        monitoring = {"serviceMonitor": {"enabled": True}, "networkPolicy": {"enabled": True}}
-        created, unserved = set(), set()
-        with simkube(*CLUSTER) as cluster:
-            for item in [namespace, *render(monitoring)]:
-                resource = self.served(cluster, item["apiVersion"]).get(item["kind"])
-                if resource is None or "create" not in resource["verbs"]:
-                    unserved.add(item["kind"])
-                    continue
-                if item["kind"] == "CustomResourceDefinition":
-                    # It is born with this one: make room for what the chart renders.
-                    path = f"{cluster}/apis/{item['apiVersion']}/{resource['name']}"
-                    get(f"{path}/{item['metadata']['name']}", method="DELETE")
-                status, body = self.create(cluster, resource, item)
-                self.assertEqual(status, 201, f"{item['kind']}: {body}")
-                created.add(item["kind"])
-        print(f"\n    created {sorted(created)}; not served by simkube: {sorted(unserved)}")
-        served = {"Namespace", "Deployment", "Pod", "CustomResourceDefinition"}
-        self.assertLessEqual(served, created)
-
-    def test_samples_are_accepted_by_the_definition_that_the_chart_renders(self):
-        definition = only(render(), "CustomResourceDefinition")
-        samples = [yaml.safe_load(p.read_text()) for p in sorted(SAMPLES.glob("*-*.yaml"))]
-        self.assertGreaterEqual(len(samples), 6)
-        with simkube(*CLUSTER) as cluster:
-            root = f"{cluster}/apis/{definition['apiVersion']}/customresourcedefinitions"
-            get(f"{root}/{definition['metadata']['name']}", method="DELETE")
-            resource = {"name": "customresourcedefinitions", "namespaced": False}
-            self.assertEqual(self.create(cluster, resource, definition)[0], 201)
-            policies = definition["spec"]["names"]["plural"]
-            resource = {"name": policies, "namespaced": False}
-            for sample in samples:
-                with self.subTest(sample=sample["metadata"]["name"]):
-                    served = lambda: get(f"{cluster}/apis/{sample['apiVersion']}/{policies}")[0]
-                    wait_for("the new resource", lambda: served() == 200)
-                    status, body = self.create(cluster, resource, sample)
-                    self.assertEqual(status, 201, body)

@@ -142,7 +142,7 @@ TEST(Mirror, FollowsPoliciesAsItFollowsPods) {
       policies, "",
       simkube::Json::parse(R"({"metadata":{"name":"x"},"spec":{"strategy":"LockFree"}})"), {});
   ASSERT_TRUE(made.has_value()) << made.error().message;
-  const auto status = cluster.merge_patch(
+  const auto status = cluster.patch(
       policies, {"", "x"}, simkube::Json::parse(R"({"status":{"activeStrategy":"LockFree"}})"),
       /*status=*/true, {});
   ASSERT_TRUE(status.has_value()) << status.error().message;

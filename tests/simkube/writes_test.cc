@@ -45,13 +45,10 @@ TEST(Writes, AnUnknownMediaTypeIs415AndNamesWhatIsAccepted) {
   auto response = simulated.ask(recorded.request);
   EXPECT_EQ(response.status, 415);
   EXPECT_EQ(std::get<std::string>(response.body), recorded.body);
-  for (const char* type :
-       {"application/json-patch+json", "application/strategic-merge-patch+json"}) {
-    response = simulated.ask("PATCH", kWeb0, "{}", type);
-    EXPECT_EQ(response.status, 415);
-    EXPECT_NE(std::get<std::string>(response.body).find("application/merge-patch+json"),
-              std::string::npos);
-  }
+  response = simulated.ask("PATCH", kWeb0, "{}", "application/json-patch+json");
+  EXPECT_EQ(response.status, 415);
+  EXPECT_NE(std::get<std::string>(response.body).find("application/merge-patch+json"),
+            std::string::npos);
 }
 
 TEST(Writes, ABodyAboveThreeMebibytesIs413) {
