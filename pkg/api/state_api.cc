@@ -7,6 +7,7 @@
 #include "pkg/state/summary.h"
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -109,10 +110,27 @@ class StateApi {
     auto allowed = allow(s_.pods, query->namespace_);
     if (!allowed) return allowed.error();
     const auto freshness = s_.pods.freshness();
-    const auto list = s_.pod_states.list(std::move(*allowed), *query);
+    auto narrowed = narrow(*query);
+    if (!narrowed) return narrowed.error();
+    const auto list =
+        *narrowed ? s_.pod_states.list_among(std::move(*allowed), *query, (*narrowed)->records)
+                  : s_.pod_states.list(std::move(*allowed), *query);
     const std::string next = list.next ? encode_position(*list.next) : "";
     return success(pod_state_list_json(list, freshness, next), freshness, http::Verb::kList, "pods",
                    query->namespace_.empty() ? http::Scope::kCluster : http::Scope::kNamespace);
+  }
+
+  /// The pods among which a query's states are, where an index of the mirror tells them.
+  Result<std::optional<state::ListResult>> narrow(const state::PodStateQuery& query) {
+    const std::string* node = query.fields.required("spec.nodeName");
+    if (query.namespace_.empty() && node == nullptr) return std::optional<state::ListResult>();
+    auto allowed = allow(s_.pods, query.namespace_);
+    if (!allowed) return allowed.error();
+    state::ListQuery pods{.namespace_ = query.namespace_};
+    if (node != nullptr) pods.fields.require(s_.pods.resource(), "spec.nodeName", *node);
+    auto listed = s_.pods.list(std::move(*allowed), pods);
+    if (!listed) return listed.error();
+    return std::optional(std::move(*listed));
   }
 
   Result<Response> get_pod(const std::string& namespace_, const std::string& name) {

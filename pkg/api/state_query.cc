@@ -94,8 +94,11 @@ Result<state::PodStateQuery> parse_pod_query(const http::Target& target) {
   state::PodStateQuery query;
   if (auto ok = parse_selectors(target, kube::pods(), query); !ok) return ok.error();
   query.namespace_ = text(target, "namespace");
-  query.node = text(target, "node");
-  query.phase = text(target, "phase");
+  for (const auto& [name, label] :
+       {std::pair("node", "spec.nodeName"), {"phase", "status.phase"}}) {
+    std::string value = text(target, name);
+    if (!value.empty()) query.fields.require(kube::pods(), label, std::move(value));
+  }
   const std::string sort = text(target, "sort");
   query.descending = sort.starts_with('-');
   const auto column =

@@ -171,10 +171,9 @@ void PodStateController::take_pod(const state::Event& event) {
 
 void PodStateController::take_node(const state::Event& event) {
   if (!concerns_pods(event)) return;
-  auto on_node = kube::FieldSelector::parse(
-      kube::pods(), "spec.nodeName=" + std::string(event.object->object().name()));
-  PK_CHECK(on_node.has_value(), "pods can be selected by node");
-  const auto pods = pods_.list(pods_allowed_, {.fields = *std::move(on_node)});
+  state::ListQuery on_node;
+  on_node.fields.require(kube::pods(), "spec.nodeName", std::string(event.object->object().name()));
+  const auto pods = pods_.list(pods_allowed_, on_node);
   PK_CHECK(pods.has_value(), "the present can always be listed");
   for (const RecordRef& pod : pods->records) controller_.enqueue(std::string(pod->key_text()));
 }
@@ -200,10 +199,16 @@ std::vector<std::string> PodStateController::differences(std::size_t max) const 
   std::set<std::string> found;
   const auto pods = pods_.list(pods_allowed_, {});
   PK_CHECK(pods.has_value(), "the present can always be listed");
+  std::vector<cmap::Key> keys;
+  keys.reserve(pods->records.size());
+  for (const RecordRef& pod : pods->records) keys.push_back(pod->key());
+  std::vector<const cmap::Record*> states(keys.size());
   const base::Epoch::Guard guard;
-  for (const RecordRef& pod : pods->records) {
+  states_.map().find_many(guard, keys, states);
+  for (std::size_t i = 0; i < states.size(); ++i) {
+    const RecordRef& pod = pods->records[i];
     const Derived expected = derive_now(pod);
-    const PodStateRecord* held = states_.map().find(guard, pod->key());
+    const auto* held = static_cast<const PodStateRecord*>(states[i]);
     const std::string key(pod->key_text());
     if (!expected.state && held != nullptr) found.insert(key + ": has expired");
     if (expected.state && held == nullptr) found.insert(key + ": is missing");

@@ -1,3 +1,4 @@
+#include "pkg/base/panic.h"
 #include "pkg/base/result.h"
 #include "pkg/kube/body_field.h"
 #include "pkg/kube/object.h"
@@ -177,6 +178,15 @@ base::Result<FieldSelector> FieldSelector::parse(const Resource& resource, std::
                                .value_of = field->second});
   }
   return selector;
+}
+
+void FieldSelector::require(const Resource& resource, std::string_view label, std::string value) {
+  auto field = resolve(resource, label);
+  PK_CHECK(field.has_value(), resource.plural + " are not selected by " + std::string(label));
+  terms_.push_back({.field = std::move(field->first),
+                    .equal = true,
+                    .value = std::move(value),
+                    .value_of = field->second});
 }
 
 bool FieldSelector::matches(const Object& object) const noexcept {

@@ -53,6 +53,9 @@ class FieldSelector {
   /// kInvalidArgument "field label not supported: X" for what the resource does not offer, as
   /// upstream.
   static base::Result<FieldSelector> parse(const Resource& resource, std::string_view text);
+  /// Demands in addition that `label` has just this value, which needs no escapes. PK_CHECKs that
+  /// the resource offers the label.
+  void require(const Resource& resource, std::string_view label, std::string value);
   [[nodiscard]] bool matches(const Object& object) const noexcept;
   [[nodiscard]] bool empty() const noexcept { return terms_.empty(); }
   [[nodiscard]] const std::vector<Term>& terms() const noexcept { return terms_; }

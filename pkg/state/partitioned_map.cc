@@ -1,5 +1,6 @@
 #include "pkg/state/partitioned_map.h"
 
+#include "pkg/base/panic.h"
 #include "pkg/state/partition_layout.h"
 
 #include <unordered_set>
@@ -92,6 +93,16 @@ const cmap::Record* Partitions::find(const Epoch::Guard& guard, const cmap::Key&
     moves = moves_now;
     now = &layout(guard);
   }
+}
+
+void Partitions::find_many(const Epoch::Guard& guard, std::span<const cmap::Key> keys,
+                           std::span<const cmap::Record*> found) const {
+  const Layout& now = layout(guard);
+  if (now.alone()) return now.parts.front()->map.find_many(guard, keys, found);
+  PK_CHECK(keys.size() == found.size(), "find_many of " + std::to_string(keys.size()) +
+                                            " keys wants as many places, not " +
+                                            std::to_string(found.size()));
+  for (std::size_t i = 0; i < keys.size(); ++i) found[i] = find(guard, keys[i]);
 }
 
 bool Partitions::place(const Layout& layout, Stripe& stripe, const Home& held, AnyRef record) {

@@ -52,11 +52,46 @@ class Before {
 
 bool matches(const PodStateQuery& query, const PodState& state) {
   return (query.namespace_.empty() || query.namespace_ == state.namespace_()) &&
-         (query.node.empty() || query.node == state.node()) &&
-         (query.phase.empty() || query.phase == state.phase()) &&
          (query.labels.empty() || query.labels.matches(state.labels())) &&
          (query.fields.empty() || query.fields.matches(state.object()));
 }
+
+/// Gathers what matches a query and cuts the page out of it. Records are good under the list's
+/// guard.
+class Page {
+ public:
+  explicit Page(const PodStateQuery& query) : query_(query), before_(query) {}
+
+  void offer(const PodStateRecord& record) {
+    if (!matches(query_, record.state())) return;
+    const Match match{sort_value(query_.sort, record.state()), &record};
+    if (!query_.start_after || before_.follows(match, *query_.start_after)) found_.push_back(match);
+  }
+
+  PodStateList finish() {
+    std::size_t page = found_.size();
+    if (query_.limit > 0) page = std::min(page, static_cast<std::size_t>(query_.limit));
+    const auto end = found_.begin() + static_cast<std::ptrdiff_t>(page);
+    std::partial_sort(found_.begin(), end, found_.end(), before_);
+
+    PodStateList list;
+    list.states.reserve(page);
+    for (auto match = found_.begin(); match != end; ++match) {
+      list.states.emplace_back(match->record);
+    }
+    list.remaining = static_cast<std::int64_t>(found_.size() - page);
+    if (list.remaining > 0) {
+      const Match& last = *(end - 1);
+      list.next = PodPosition{last.value, std::string(last.record->key_text())};
+    }
+    return list;
+  }
+
+ private:
+  const PodStateQuery& query_;
+  const Before before_;
+  std::vector<Match> found_;
+};
 
 void check_scope(const access::AuthorizedRead& allowed, std::string_view namespace_) {
   const access::ReadScope& scope = allowed.scope();
@@ -115,28 +150,26 @@ PodStateRef PodStates::get(access::AuthorizedRead allowed, const kube::ObjectKey
 
 PodStateList PodStates::list(access::AuthorizedRead allowed, const PodStateQuery& query) const {
   check_scope(allowed, query.namespace_);
-  const Before before(query);
+  Page page(query);
   const base::Epoch::Guard guard;
-  std::vector<Match> found;
-  map_.for_each(guard, [&](const PodStateRecord& record) {
-    if (!matches(query, record.state())) return;
-    const Match match{sort_value(query.sort, record.state()), &record};
-    if (!query.start_after || before.follows(match, *query.start_after)) found.push_back(match);
-  });
-  std::size_t page = found.size();
-  if (query.limit > 0) page = std::min(page, static_cast<std::size_t>(query.limit));
-  const auto end = found.begin() + static_cast<std::ptrdiff_t>(page);
-  std::partial_sort(found.begin(), end, found.end(), before);
+  map_.for_each(guard, [&](const PodStateRecord& record) { page.offer(record); });
+  return page.finish();
+}
 
-  PodStateList list;
-  list.states.reserve(page);
-  for (auto match = found.begin(); match != end; ++match) list.states.emplace_back(match->record);
-  list.remaining = static_cast<std::int64_t>(found.size() - page);
-  if (list.remaining > 0) {
-    const Match& last = *(end - 1);
-    list.next = PodPosition{last.value, std::string(last.record->key_text())};
+PodStateList PodStates::list_among(access::AuthorizedRead allowed, const PodStateQuery& query,
+                                   std::span<const RecordRef> pods) const {
+  check_scope(allowed, query.namespace_);
+  std::vector<cmap::Key> keys;
+  keys.reserve(pods.size());
+  for (const RecordRef& pod : pods) keys.push_back(pod->key());
+  std::vector<const cmap::Record*> found(keys.size());
+  Page page(query);
+  const base::Epoch::Guard guard;
+  map_.find_many(guard, keys, found);
+  for (const cmap::Record* record : found) {
+    if (record != nullptr) page.offer(static_cast<const PodStateRecord&>(*record));
   }
-  return list;
+  return page.finish();
 }
 
 }  // namespace podkeeper::state

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -91,8 +92,6 @@ struct PodPosition {
 
 struct PodStateQuery {
   std::string namespace_ = {};  ///< empty: all
-  std::string node = {};        ///< empty: all
-  std::string phase = {};       ///< empty: all
   kube::LabelSelector labels = {};
   kube::FieldSelector fields = {};  ///< the pods' own: status.phase, spec.nodeName, ...
   PodSort sort = PodSort::kKey;
@@ -122,6 +121,10 @@ class PodStates {
   [[nodiscard]] PodStateRef get(access::AuthorizedRead allowed, const kube::ObjectKey& key) const;
   /// O(pods), plus O(page log page) for the order.
   [[nodiscard]] PodStateList list(access::AuthorizedRead allowed, const PodStateQuery& query) const;
+  /// The same among `pods` alone, what an index of the mirror narrowed the query to; a pod without
+  /// a state is left out. O(pods given): they are looked up in bulk.
+  [[nodiscard]] PodStateList list_among(access::AuthorizedRead allowed, const PodStateQuery& query,
+                                        std::span<const RecordRef> pods) const;
 
   /// The writers' door.
   [[nodiscard]] Map& map() noexcept { return map_; }

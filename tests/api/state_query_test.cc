@@ -24,8 +24,10 @@ TEST(StateQuery, ReadsEveryParameter) {
                              "&sort=-restarts"));
   ASSERT_TRUE(query) << query.error().message;
   EXPECT_EQ(query->namespace_, "shop");
-  EXPECT_EQ(query->node, "a");
-  EXPECT_EQ(query->phase, "Running");
+  ASSERT_NE(query->fields.required("spec.nodeName"), nullptr);
+  EXPECT_EQ(*query->fields.required("spec.nodeName"), "a");
+  ASSERT_NE(query->fields.required("status.phase"), nullptr);
+  EXPECT_EQ(*query->fields.required("status.phase"), "Running");
   EXPECT_FALSE(query->labels.empty());
   EXPECT_FALSE(query->fields.empty());
   EXPECT_EQ(query->limit, 5);

@@ -260,6 +260,23 @@ class Traffic {
     }
   }
 
+  void read_in_bulk() const {
+    std::vector<cmap::Key> keys;
+    std::vector<std::string> texts;
+    for (int i = 0; i < kItems; ++i) texts.push_back(key(i));
+    for (const std::string& text : texts) keys.push_back(cmap::make_key(text));
+    std::vector<const cmap::Record*> found(keys.size());
+    while (!done) {
+      const Epoch::Guard guard;
+      items.find_many(guard, keys, found);
+      for (int i = 0; i < kItems; ++i) {
+        const cmap::Record* record = found[static_cast<std::size_t>(i)];
+        ASSERT_TRUE(record != nullptr || i % 10 == 0) << key(i) << " was missed";
+        if (record != nullptr) ASSERT_EQ(record->key_text(), key(i));
+      }
+    }
+  }
+
   void walk() const {
     while (!done) {
       std::map<std::string, int> shown;
@@ -289,6 +306,7 @@ TEST(PartitionedMap, NothingIsMissedOrDoubledWhilePlansAndLabelsChange) {
   for (int i = 0; i < Traffic::kItems; ++i) traffic.items.put(item(Traffic::key(i), "web", 1));
   std::vector<std::thread> threads;
   threads.emplace_back([&] { traffic.read(); });
+  threads.emplace_back([&] { traffic.read_in_bulk(); });
   threads.emplace_back([&] { traffic.walk(); });
   threads.emplace_back([&] { traffic.write(); });
   const policy::PartitionPlan plans[] = {

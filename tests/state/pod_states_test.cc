@@ -56,10 +56,29 @@ TEST_F(States, AreSelectedByWhatTheyHave) {
   put(state_of({.namespace_ = "b", .name = "x", .node = "n1", .phase = "Pending"}));
   EXPECT_EQ(names(list({})), (Lines{"a/x", "a/y", "b/x"}));
   EXPECT_EQ(names(list({.namespace_ = "a"})), (Lines{"a/x", "a/y"}));
-  EXPECT_EQ(names(list({.node = "n1"})), (Lines{"a/x", "b/x"}));
-  EXPECT_EQ(names(list({.node = "n1", .phase = "Pending"})), (Lines{"b/x"}));
+  EXPECT_EQ(names(list({.fields = testing::fields("spec.nodeName=n1")})), (Lines{"a/x", "b/x"}));
+  EXPECT_EQ(names(list({.fields = testing::fields("spec.nodeName=n1,status.phase=Pending")})),
+            (Lines{"b/x"}));
   EXPECT_EQ(names(list({.labels = testing::labels("app=web")})), (Lines{"a/x"}));
   EXPECT_EQ(names(list({.fields = testing::fields("spec.nodeName=n2")})), (Lines{"a/y"}));
+}
+
+TEST_F(States, AreFoundAmongThePodsThatAnIndexGave) {
+  std::vector<RecordRef> on_node;
+  for (int i = 0; i < 40; ++i) {
+    PodState state = state_of({.name = "p" + std::to_string(i), .node = i % 2 == 0 ? "n1" : "n2"});
+    if (i % 2 == 0) on_node.push_back(state.pod);
+    if (i != 4) put(std::move(state));
+  }
+  PodStateQuery query{.fields = testing::fields("spec.nodeName=n1"), .limit = 7};
+  const PodStateList whole = list(query);
+  const PodStateList among = states_.list_among(allowed(), query, on_node);
+  EXPECT_EQ(names(among), names(whole));
+  EXPECT_EQ(among.remaining, 12);
+  EXPECT_EQ(among.next, whole.next);
+  query.namespace_ = "other";
+  EXPECT_EQ(names(states_.list_among(allowed(), query, on_node)), Lines{});
+  EXPECT_EQ(names(states_.list_among(allowed(), {}, {})), Lines{});
 }
 
 TEST_F(States, ComePageByPageInAnyOrderWithoutLossOrRepetition) {
