@@ -9,6 +9,27 @@
 
 namespace podkeeper::base {
 
+namespace detail {
+
+/// What a thread shows of its guards; a part of its slot among all threads'.
+struct EpochPin {
+  std::atomic<std::uint64_t> pinned{0};  ///< epoch of the outermost guard; 0: no guard
+  std::uint32_t nesting = 0;             ///< the owner's
+
+  void enter() noexcept;
+  void leave() noexcept { pinned.store(0, std::memory_order_release); }
+
+  static EpochPin& mine() {
+    EpochPin* const pin = of_thread;
+    return pin != nullptr ? *pin : make();
+  }
+  static EpochPin& make();
+
+  static constinit thread_local EpochPin* of_thread;
+};
+
+}  // namespace detail
+
 /// Epoch-based reclamation (Fraser, "Practical lock-freedom", 2004): a reader inside a Guard may
 /// use any record it finds; a retired record is freed only after the last guard that could have
 /// seen it.
@@ -18,30 +39,42 @@ namespace podkeeper::base {
 /// membarrier(2)). Under ThreadSanitizer, which does not model membarrier, guards use sequentially
 /// consistent operations instead.
 ///
+/// No retire() pays for more than a bounded step. What a thread retires it gathers in batches of
+/// kRetireBatch records or 1 MiB. A batch that has passed its grace period is freed by the thread
+/// that retired it, kFreesPerRetire records with each record that it retires: so the memory comes
+/// back to where it is allocated, still warm, and no other thread has to keep up. Who fills a batch
+/// pays one barrier and one pass over the threads for the batch before.
+///
 /// What waits is bounded. A guard must not live across a co_await (the coroutine may resume on
 /// another thread), so the longest one lasts as long as the longest stretch of code between two of
-/// them. At most there wait, beside one batch a thread (kRetireBatch records or 1 MiB), the records
-/// retired during two such stretches. Above kPendingBytesMax each writer that holds no guard itself
-/// gives the processor away up to 64 times a batch, so that a reader who was preempted inside his
-/// guard can leave it: about a millisecond for each MiB retired. It never waits for good: a guard
-/// that stays would stop the writers too. Batches are freed by one thread at a time; runtime's
-/// reclaimer collects what lies when writes stop, and names the task whose guard stays.
+/// them. At most there wait, beside three batches a thread (gathered, sealed, being freed), the
+/// records retired during two such stretches. Above kPendingBytesMax the writer who fills a batch
+/// frees all that has passed, in one go; if he holds no guard himself, he then gives the processor
+/// away up to 64 times, so that a reader who was preempted inside his guard can leave it: about a
+/// millisecond for each MiB retired. He never waits for good: a guard that stays would stop the
+/// writers too. Runtime's reclaimer collects what lies when writes stop, and names the task whose
+/// guard stays. No step depends on time or on another thread, so a simulated run repeats itself.
 class Epoch {
  public:
   /// Pins the current epoch on this thread; guards nest. Cost: about 2 ns.
   class Guard {
    public:
-    Guard() noexcept;
-    ~Guard();
+    Guard() noexcept : pin_(detail::EpochPin::mine()) {
+      if (pin_.nesting++ == 0) pin_.enter();
+    }
+    ~Guard() {
+      if (--pin_.nesting == 0) pin_.leave();
+    }
     Guard(const Guard&) = delete;
     Guard& operator=(const Guard&) = delete;
 
    private:
-    void* slot_;
+    detail::EpochPin& pin_;
   };
 
-  /// Calls `free(object)` once no guard can hold `object` any more. Any thread; O(1), and every
-  /// kRetireBatch calls one pass over the threads.
+  /// Calls `free(object)` once no guard can hold `object` any more. Any thread; O(1), with up to
+  /// kFreesPerRetire frees of what was retired earlier, and every kRetireBatch calls one pass over
+  /// the threads.
   static void retire(const void* object, void (*free)(const void*), std::size_t bytes = 0);
 
   /// Gives a count of a Ref back after the grace period.
@@ -66,8 +99,8 @@ class Epoch {
   [[nodiscard]] static Mark mark() noexcept;
   [[nodiscard]] static bool passed(Mark mark) noexcept;
 
-  /// Records and bytes that wait for their grace period, over all threads. Exact while nobody
-  /// retires. O(threads).
+  /// Records and bytes that wait to be freed, over all threads. Exact while nobody retires, but
+  /// that the bytes of a batch that is being freed go by its mean. O(threads).
   struct Pending {
     std::size_t records = 0;
     std::size_t bytes = 0;
@@ -89,6 +122,7 @@ class Epoch {
   [[nodiscard]] static std::optional<Holder> oldest_holder() noexcept;
 
   static constexpr std::size_t kRetireBatch = 4096;
+  static constexpr std::size_t kFreesPerRetire = 2;  ///< more than come in, so that it catches up
   static constexpr std::size_t kPendingBytesMax = 64 << 20;
 };
 

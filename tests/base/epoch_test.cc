@@ -107,9 +107,30 @@ TEST_F(EpochTest, AGuardOfAnotherThreadHoldsBack) {
   EXPECT_EQ(freed_, 1);
 }
 
-TEST_F(EpochTest, CollectsByItselfOnceABatchIsFull) {
-  for (std::size_t i = 0; i < Epoch::kRetireBatch; ++i) retire_one(freed_);
-  EXPECT_EQ(freed_, static_cast<int>(Epoch::kRetireBatch));
+TEST_F(EpochTest, FreesByItselfAFewRecordsAtATime) {
+  constexpr auto kBatch = static_cast<int>(Epoch::kRetireBatch);
+  int freed_at_most = 0;
+  for (int i = 0; i < 20 * kBatch; ++i) {
+    const int before = freed_;
+    retire_one(freed_);
+    freed_at_most = std::max(freed_at_most, freed_ - before);
+    ASSERT_LE(i + 1 - freed_, 3 * kBatch) << "one batch is gathered, one sealed, one being freed";
+  }
+  EXPECT_EQ(freed_at_most, static_cast<int>(Epoch::kFreesPerRetire));
+  collect_all();
+  EXPECT_EQ(freed_, 20 * kBatch);
+}
+
+TEST_F(EpochTest, CollectsABatchThatIsBeingFreed) {
+  constexpr auto kBatch = static_cast<int>(Epoch::kRetireBatch);
+  for (int i = 0; i < 2 * kBatch + 10; ++i) retire_one(freed_);
+  EXPECT_GT(freed_, 0);
+  EXPECT_LT(freed_, kBatch);
+  const auto waiting = static_cast<std::size_t>(2 * kBatch + 10 - freed_);
+  EXPECT_EQ(Epoch::pending().records, waiting);
+  EXPECT_EQ(Epoch::pending().bytes, waiting * sizeof(Record));
+  EXPECT_EQ(Epoch::collect(), waiting);
+  EXPECT_EQ(freed_, 2 * kBatch + 10);
 }
 
 TEST_F(EpochTest, CollectsWhatAnotherThreadRetiredWhileThatThreadRests) {
