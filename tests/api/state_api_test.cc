@@ -1,0 +1,125 @@
+#include "pkg/api/state_api.h"
+
+#include "pkg/runtime/simulated_world.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tests/state/support.h"
+
+namespace podkeeper::api {
+namespace {
+
+using nlohmann::json;
+using state::testing::PodSpec;
+using testing::HasSubstr;
+using Names = std::vector<std::string>;
+
+/// /state over a mirror and its states, each as a test wants it.
+class StateApi : public testing::Test {
+ protected:
+  StateApi() {
+    add_state_routes(router_, {.authorizer = everybody_,
+                               .pods = state::Reader(pods_),
+                               .nodes = state::Reader(nodes_),
+                               .pod_states = states_,
+                               .maps = {},
+                               .policies = [] { return policy::Board{}; },
+                               .clock = clock_});
+  }
+  /// Mirrors the pods and derives a state for each.
+  void hold(const std::vector<PodSpec>& specs) {
+    std::vector<std::unique_ptr<kube::Object>> objects;
+    for (const PodSpec& spec : specs) {
+      objects.push_back(state::testing::pod(spec));
+      state::PodState state;
+      state.pod = state::testing::record(spec);
+      states_.map().put(base::make_ref<const state::PodStateRecord>(std::move(state)));
+    }
+    pods_.replace(std::move(objects), {10});
+  }
+  http::Response ask(const std::string& target) {
+    http::Request request;
+    request.method = "GET";
+    request.target = http::parse_target(target).value();
+    http::Response answer;
+    auto body = [&]() -> base::Task<void> {
+      auto asked = (*router_.find(request.target))(std::move(request));
+      answer = co_await std::move(asked);
+    };
+    world_.run_task(body);
+    return answer;
+  }
+  json answer(const std::string& target) {
+    return json::parse(std::get<std::string>(ask(target).body));
+  }
+  Names names(const std::string& query) {
+    Names names;
+    for (const json& item : answer("/state/v1/pods" + query).at("items")) {
+      names.push_back(item.at("name").get<std::string>());
+    }
+    return names;
+  }
+
+  runtime::SimulatedWorld world_{1};
+  state::testing::StandingClock clock_;
+  state::testing::Everybody everybody_;
+  state::Store pods_{clock_, state::testing::pod_store()};
+  state::Store nodes_{clock_, {.resource = kube::nodes(), .map = {}, .log = {.events_max = 8}}};
+  state::PodStates states_{clock_};
+  http::Router router_;
+};
+
+TEST_F(StateApi, AnswersOnlyOncePodsHaveBeenListed) {
+  const http::Response early = ask("/state/v1/pods");
+  EXPECT_EQ(early.status, 503);
+  EXPECT_EQ(early.headers.get("Retry-After"), "1");
+  hold({});
+  EXPECT_EQ(ask("/state/v1/pods").status, 200);
+}
+
+TEST_F(StateApi, ListsWhatANamespaceANodeAndAPhaseHave) {
+  hold({{.namespace_ = "a", .name = "w", .node = "n1"},
+        {.namespace_ = "a", .name = "x", .node = "n2"},
+        {.namespace_ = "b", .name = "y", .node = "n1", .phase = "Pending"},
+        {.namespace_ = "b", .name = "z", .node = "n,1"}});
+  EXPECT_EQ(names(""), (Names{"w", "x", "y", "z"}));
+  EXPECT_EQ(names("?namespace=a"), (Names{"w", "x"}));
+  EXPECT_EQ(names("?node=n1"), (Names{"w", "y"}));
+  EXPECT_EQ(names("?fieldSelector=spec.nodeName%3Dn1"), (Names{"w", "y"}));
+  EXPECT_EQ(names("?node=n1&namespace=b"), (Names{"y"}));
+  EXPECT_EQ(names("?node=n1&phase=Running"), (Names{"w"}));
+  EXPECT_EQ(names("?node=n%2C1"), (Names{"z"}));
+  EXPECT_EQ(names("?node=n1&fieldSelector=spec.nodeName%3Dn2"), Names{});
+  EXPECT_EQ(names("?namespace=none"), Names{});
+}
+
+TEST_F(StateApi, AStateOutlivesItsPodInNoNarrowedList) {
+  hold({{.namespace_ = "a", .name = "w", .node = "n1"}});
+  pods_.replace({}, {11});
+  EXPECT_EQ(names("?namespace=a"), Names{});
+}
+
+TEST_F(StateApi, PagesOfANodesPodsFollowEachOther) {
+  hold({{.name = "u", .node = "n1"}, {.name = "v", .node = "n1"}, {.name = "w", .node = "n2"}});
+  const json first = answer("/state/v1/pods?node=n1&limit=1");
+  EXPECT_EQ(first.at("items").at(0).at("name"), "u");
+  EXPECT_EQ(names("?node=n1&limit=1&continue=" + first.at("continue").get<std::string>()),
+            (Names{"v"}));
+}
+
+TEST_F(StateApi, NamesWhatIsWrongWithAQuery) {
+  hold({});
+  const http::Response refused = ask("/state/v1/pods?colour=red");
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_THAT(std::get<std::string>(refused.body), HasSubstr("colour"));
+}
+
+}  // namespace
+}  // namespace podkeeper::api
