@@ -1,6 +1,7 @@
 #include "pkg/simkube/writes.h"
 
 #include "pkg/kubeapi/errors.h"
+#include "pkg/simkube/protobuf_body.h"
 #include "pkg/simkube/rules.h"
 
 #include <nlohmann/json.hpp>
@@ -55,7 +56,17 @@ bool nests_deeper_than(std::string_view json, std::size_t max) {
   return false;
 }
 
-Decoded parse_json(const http::Request& request, const std::string& wanted_kind) {
+Decoded parse_protobuf(const http::Request& request) {
+  auto object = decode_protobuf(request.body);
+  if (object) return std::move(*object);
+  if (object.error() == ProtobufFault::kUnknownKind) {
+    return std::unexpected(unsupported_media_type("application/json"));
+  }
+  return bad("the object provided is no protobuf object of Kubernetes");
+}
+
+Decoded parse_body(const http::Request& request, const std::string& wanted_kind) {
+  if (media_type(request) == kProtobufType) return parse_protobuf(request);
   if (nests_deeper_than(request.body, kWriteDepthMax)) {
     return bad("the object provided is nested deeper than " + std::to_string(kWriteDepthMax));
   }
@@ -77,9 +88,9 @@ std::string text_of(const Json& object, const char* key) {
 /// The body of a POST or PUT: an object of exactly this resource.
 Decoded decode(const http::Request& request, const kube::Resource& resource) {
   const auto type = media_type(request);
-  if (!type.empty() && type != "application/json")
+  if (!type.empty() && type != "application/json" && type != kProtobufType)
     return std::unexpected(unsupported_media_type("application/json"));
-  auto json = parse_json(request, resource.kind);
+  auto json = parse_body(request, resource.kind);
   if (!json) return json;
   const auto kind = text_of(*json, "kind"), version = text_of(*json, "apiVersion");
   if (kind.empty()) return bad("Object 'Kind' is missing in the body of the request");
@@ -108,7 +119,7 @@ std::expected<DeleteOptions, kube::Status> delete_options(const http::Request& r
   DeleteOptions options;
   options.dry_run = request.target.query_value("dryRun") == "All";
   if (!request.body.empty()) {
-    const auto json = parse_json(request, "DeleteOptions");
+    const auto json = parse_body(request, "DeleteOptions");
     if (!json) return std::unexpected(json.error());
     const auto grace = json->find("gracePeriodSeconds");
     if (grace != json->end() && grace->is_number_integer())
@@ -148,7 +159,7 @@ http::Response patch(Cluster& cluster, const http::Request& request, const kubea
   }
   auto options = write_options(request.target);
   if (type == kStrategicMergePatchType) options.patch = PatchKind::kStrategicMerge;
-  auto json = parse_json(request, path.resource->kind);
+  auto json = parse_body(request, path.resource->kind);
   if (!json) return kubeapi::status_response(json.error());
   auto result = cluster.patch(*path.resource, {path.namespace_, path.name}, *json, status, options);
   return answer(std::move(result), 200);

@@ -118,13 +118,14 @@ class Cluster(unittest.TestCase):
         said = cls.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(objects))
         return [line.rsplit(" ", 1)[-1] for line in said.splitlines()]
 
+    def held(self, written):
+        """What the cluster has of these objects (YAML), without those that it has not."""
+        found = self.kubectl("get", "--ignore-not-found", "-f", "-", "-o", "json", stdin=written)
+        return json.loads(found)["items"] if found else []
+
 
 class Applied(Cluster):
     """kubectl apply, get and delete of whole renderings."""
-
-    def held(self, written):
-        found = self.kubectl("get", "--ignore-not-found", "-f", "-", "-o", "json", stdin=written)
-        return json.loads(found)["items"] if found else []
 
     def accept(self, objects):
         """Applies, reads, applies again, deletes; gives the kinds."""
@@ -189,7 +190,6 @@ class Applied(Cluster):
         self.apply([namespace("refusals")])
         for what, change in {
             "metadata.name": lambda o: o["metadata"].update(name="Not_A_Name"),
-            "unknown field": lambda o: o.update(specification={}),
             "spec.template.spec.containers": lambda o: o["spec"]["template"]["spec"].pop(
                 "containers"
             ),
@@ -204,3 +204,11 @@ class Applied(Cluster):
                 )
                 self.assertNotEqual(code, 0)
                 self.assertIn(what, errors)
+
+    def test_what_a_kind_does_not_have_is_told(self):
+        item = {**namespace("told"), "specification": {}}
+        # An error, or, from a kubectl that does not ask for one, a warning.
+        _, _, errors = self.run_tool(
+            *("kubectl", "-s", self.url, "apply", "-f", "-"), stdin=yaml.safe_dump(item)
+        )
+        self.assertIn('unknown field "specification"', errors)
