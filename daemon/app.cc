@@ -111,6 +111,7 @@ void App::add_health_checks() {
   }
   health::Checks& ready = health_->readyz;
   ready.add("informer-sync", [this] { return mirrors_->check_synced(); });
+  ready.add("pod-states", [this] { return pod_state_controller_->check_complete(); });
   ready.add("policy-applied", [this] { return policies_->controller().check_applied(); });
   ready.add("staleness", [this] { return mirrors_->check_fresh(kStaleAfter); });
   ready.add("handlers", [this]() -> Result<void> {

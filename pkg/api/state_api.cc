@@ -92,8 +92,16 @@ class StateApi {
         "", {.plural_group = reader.resource().plural_group(), .namespace_ = namespace_});
   }
 
+  /// Leave to read pod states, once there is one of each pod.
+  Result<access::AuthorizedRead> allow_states(const std::string& namespace_) {
+    auto allowed = allow(s_.pods, namespace_);
+    if (!allowed || s_.pod_states.complete()) return allowed;
+    return Error{ErrorCode::kUnavailable, "the pods' states are not complete yet; try again",
+                 std::chrono::milliseconds(1000)};
+  }
+
   Result<Response> summary() {
-    auto pods = allow(s_.pods, "");
+    auto pods = allow_states("");
     if (!pods) return pods.error();
     auto nodes = allow(s_.nodes, "");
     if (!nodes) return nodes.error();
@@ -107,7 +115,7 @@ class StateApi {
   Result<Response> list_pods(const http::Target& target) {
     auto query = parse_pod_query(target);
     if (!query) return query.error();
-    auto allowed = allow(s_.pods, query->namespace_);
+    auto allowed = allow_states(query->namespace_);
     if (!allowed) return allowed.error();
     const auto freshness = s_.pods.freshness();
     auto narrowed = narrow(*query);
@@ -134,7 +142,7 @@ class StateApi {
   }
 
   Result<Response> get_pod(const std::string& namespace_, const std::string& name) {
-    auto allowed = allow(s_.pods, namespace_);
+    auto allowed = allow_states(namespace_);
     if (!allowed) return allowed.error();
     const auto freshness = s_.pods.freshness();
     const auto pod =

@@ -76,6 +76,12 @@ base::Task<base::Result<runtime::Outcome>> PodStateController::reconcile(std::st
 
 std::optional<base::Duration> PodStateController::update_status(std::string_view key) {
   if (!synced()) return std::nullopt;  // the feeds put in everything once they are
+  // A key that panics counts too: it must not hold back the others.
+  struct Look {
+    PodStateController& controller;
+    std::string_view key;
+    ~Look() { controller.looked_at(key); }
+  } const look{*this, key};
   const kube::ObjectKey name = object_key(key);
   const cmap::Key map_key = cmap::make_key(key);
   auto& map = states_.map();
@@ -179,6 +185,7 @@ void PodStateController::take_node(const state::Event& event) {
 }
 
 void PodStateController::enqueue_everything() {
+  const bool of_synced = synced();
   std::vector<std::string> keys;
   const auto pods = pods_.list(pods_allowed_, {});
   PK_CHECK(pods.has_value(), "the present can always be listed");
@@ -192,7 +199,38 @@ void PodStateController::enqueue_everything() {
       }
     });
   }
+  if (of_synced && !states_.complete()) await(keys);
   for (std::string& key : keys) controller_.enqueue(std::move(key));
+}
+
+void PodStateController::await(const std::vector<std::string>& keys) {
+  std::unordered_set<std::string> all(keys.begin(), keys.end());
+  base::Lock lock(mutex_);
+  if (awaited_.known) {
+    std::erase_if(awaited_.keys, [&](const std::string& key) { return !all.contains(key); });
+  } else {
+    awaited_.keys.swap(all);
+    awaited_.known = true;
+  }
+  if (awaited_.keys.empty()) states_.set_complete();
+}
+
+void PodStateController::looked_at(std::string_view key) {
+  if (states_.complete()) return;
+  const std::string name(key);
+  base::Lock lock(mutex_);
+  awaited_.keys.erase(name);
+  if (awaited_.known && awaited_.keys.empty()) states_.set_complete();
+}
+
+base::Result<void> PodStateController::check_complete() const {
+  if (states_.complete()) return {};
+  base::Lock lock(mutex_);
+  if (!awaited_.known) {
+    return base::Error{base::ErrorCode::kUnavailable, "pods and nodes are not listed yet"};
+  }
+  return base::Error{base::ErrorCode::kUnavailable,
+                     std::to_string(awaited_.keys.size()) + " pods have no state yet"};
 }
 
 std::vector<std::string> PodStateController::differences(std::size_t max) const {

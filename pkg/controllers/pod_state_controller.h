@@ -2,6 +2,7 @@
 
 #include "pkg/access/authorized.h"
 #include "pkg/base/clock.h"
+#include "pkg/base/mutex.h"
 #include "pkg/base/result.h"
 #include "pkg/base/task.h"
 #include "pkg/base/world.h"
@@ -18,6 +19,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 namespace podkeeper::controllers {
@@ -43,7 +45,7 @@ struct PodStateControllerOptions {
 /// other.
 ///
 /// Nothing is written before both mirrors are synced: with no nodes known, every pod would seem
-/// lost.
+/// lost. The states are complete once each pod that was there then has been looked at.
 class PodStateController {
  public:
   /// The readers' stores and `states` outlive the controller; the controller outlives its tasks.
@@ -59,6 +61,9 @@ class PodStateController {
   std::optional<base::Duration> update_status(std::string_view key);
   /// Removes the states whose time has passed; returns how many. Any thread. O(states).
   std::size_t cleanup_expired();
+
+  /// For the health check pod-states: an Error until the states are complete.
+  [[nodiscard]] base::Result<void> check_complete() const;
 
   /// Where the map differs from what derive() says of the mirror now: "ns/name: why", by key, at
   /// most `max` lines. Empty at quiescence. O(pods).
@@ -86,6 +91,15 @@ class PodStateController {
   void take_node(const state::Event& event);
   /// Puts in every pod of the mirror, and every state whose pod is gone.
   void enqueue_everything();
+  /// Of the keys that were put in first once both mirrors were synced, those not looked at since.
+  struct Awaited {
+    std::unordered_set<std::string> keys;
+    bool known = false;  ///< the keys were put in
+  };
+  /// `keys` are all that were put in: what is not among them needs no look any more.
+  void await(const std::vector<std::string>& keys);
+  void looked_at(std::string_view key);
+
   [[nodiscard]] bool synced() const;
   [[nodiscard]] kube::UnixSeconds now() const;
   [[nodiscard]] Derived derive_now(const state::RecordRef& pod) const;
@@ -98,6 +112,8 @@ class PodStateController {
   state::PodStates& states_;
   const PodStateControllerOptions options_;
   runtime::Controller controller_;
+  mutable base::Mutex mutex_;
+  Awaited awaited_ PK_GUARDED_BY(mutex_);  ///< until the states are complete
 };
 
 }  // namespace podkeeper::controllers

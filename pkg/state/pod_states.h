@@ -7,6 +7,7 @@
 #include "pkg/kube/selector.h"
 #include "pkg/state/record.h"
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -126,12 +127,18 @@ class PodStates {
   [[nodiscard]] PodStateList list_among(access::AuthorizedRead allowed, const PodStateQuery& query,
                                         std::span<const RecordRef> pods) const;
 
+  /// Whether every pod that the mirror held at first has been looked at. Before that a state which
+  /// is missing may only be late, and whoever is asked should say so; once it holds, it stays.
+  [[nodiscard]] bool complete() const noexcept { return complete_.load(std::memory_order_acquire); }
+  void set_complete() noexcept { complete_.store(true, std::memory_order_release); }
+
   /// The writers' door.
   [[nodiscard]] Map& map() noexcept { return map_; }
   [[nodiscard]] const Map& map() const noexcept { return map_; }
 
  private:
   Map map_;
+  std::atomic<bool> complete_{false};
 };
 
 }  // namespace podkeeper::state

@@ -73,6 +73,31 @@ TEST(PodStateController, SaysNothingBeforeBothMirrorsAreSynced) {
   EXPECT_EQ(bench.controller.differences(), std::vector<std::string>{});
 }
 
+TEST(PodStateController, IsCompleteOnceEachPodOfTheFirstListsWasLookedAt) {
+  Bench bench;
+  bench.start();
+  EXPECT_FALSE(bench.controller.check_complete());
+  bench.pods.replace(batch(Pod{.name = "a"}, Pod{.name = "b", .uid = "b"}), {10});
+  bench.run();
+  EXPECT_FALSE(bench.states.complete()) << "no node is known yet";
+  bench.nodes.replace(batch(Node{}), {10});
+  const auto complete = [&bench] {
+    EXPECT_EQ(bench.states.complete(), bench.states.map().size() == 2);
+    return bench.states.complete();
+  };
+  EXPECT_TRUE(bench.world.run_until(complete, 1s));
+  EXPECT_TRUE(bench.controller.check_complete());
+}
+
+TEST(PodStateController, IsCompleteOfAnEmptyCluster) {
+  Bench bench;
+  bench.start();
+  bench.nodes.replace({}, {10});
+  bench.pods.replace({}, {10});
+  bench.run();
+  EXPECT_TRUE(bench.states.complete());
+}
+
 TEST(PodStateController, FollowsChangesAndDeletions) {
   Bench bench;
   bench.start();
