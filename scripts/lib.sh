@@ -119,3 +119,12 @@ pk_summary() {
   awk '!/^\/\// { exit } { sub(/^\/\/ */, ""); text = text (NR > 1 ? " " : "") $0 }
        END { sub(/[.]( .*)?$/, "", text); print text }' "$1"
 }
+
+# pk_kubectl_is_old: no kubectl, or one that knows no kustomization of ours (before 1.22; Debian 12
+# has 1.20).
+pk_kubectl_is_old() {
+  local minor
+  minor=$(kubectl version --client -o json 2>/dev/null |
+    sed -nE 's/^ *"minor": "([0-9]+).*/\1/p' | head -n 1)
+  ((${minor:-0} < 22))
+}

@@ -11,7 +11,7 @@ import unittest
 
 import yaml
 
-from support import NAMESPACE, ROOT, ci_values, only, render, simkube
+from support import ci_values, kustomize, NAMESPACE, only, render, ROOT, simkube
 
 SAMPLES = ROOT / "config/samples"
 CLUSTER = ("--nodes=3", "--pods=20", "--churn=0")
@@ -167,8 +167,7 @@ class Applied(Cluster):
                 accepted |= self.accept(render(values))
         for folder in ("config/default", self.with_everything()):
             with self.subTest(config=folder):
-                rendered = self.must("kubectl", "kustomize", folder)
-                accepted |= self.accept(list(yaml.safe_load_all(rendered)))
+                accepted |= self.accept(kustomize(folder))
         self.assertLessEqual(
             {"ClusterRole", "ClusterRoleBinding", "ConfigMap", "CustomResourceDefinition"}
             | {"Deployment", "Namespace", "NetworkPolicy", "Pod", "PodDisruptionBudget"}

@@ -1,25 +1,15 @@
 """config/ says the same as the chart: two ways to one deployment, compared object by object."""
 
 import copy
-import subprocess
 import unittest
 
 import yaml
 
-from support import only, render, ROOT
+from support import kustomize, only, render
 
 # Names and labels differ by what each tool adds; the hash is kustomize's way to roll the pods.
 CHART_VALUES = {"networkPolicy": {"enabled": True}, "serviceMonitor": {"enabled": True}}
 CHART_VALUES["prometheusRule"] = {"enabled": True}
-
-
-def kustomize(folder):
-    run = subprocess.run(
-        ["kubectl", "kustomize", folder], cwd=ROOT, capture_output=True, text=True, timeout=60
-    )
-    if run.returncode != 0:
-        raise AssertionError(run.stderr)
-    return [o for o in yaml.safe_load_all(run.stdout) if o]
 
 
 def chart(kind, name=None):

@@ -54,6 +54,17 @@ def render(values=None, *arguments):
     return [o for o in yaml.safe_load_all(run.stdout) if o]
 
 
+def kustomize(folder):
+    """The objects that kubectl makes of a folder, or, where kubectl is too old, kustomize."""
+    command = os.environ.get("PK_KUSTOMIZE", "kubectl kustomize").split()
+    run = subprocess.run(
+        [*command, folder], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    if run.returncode != 0:
+        raise AssertionError(run.stderr)
+    return [o for o in yaml.safe_load_all(run.stdout) if o]
+
+
 def only(objects, kind, name=None):
     """The one object of a kind, and of a name where there are several."""
     found = [o for o in objects if o["kind"] == kind and name in (None, o["metadata"]["name"])]
