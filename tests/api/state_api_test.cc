@@ -43,6 +43,7 @@ class StateApi : public testing::Test {
       states_.map().put(base::make_ref<const state::PodStateRecord>(std::move(state)));
     }
     pods_.replace(std::move(objects), {10});
+    states_.set_complete();
   }
   http::Response ask(const std::string& target) {
     http::Request request;
@@ -76,10 +77,14 @@ class StateApi : public testing::Test {
   http::Router router_;
 };
 
-TEST_F(StateApi, AnswersOnlyOncePodsHaveBeenListed) {
+TEST_F(StateApi, AnswersOnlyOncePodsHaveBeenListedAndEachHasItsState) {
   const http::Response early = ask("/state/v1/pods");
   EXPECT_EQ(early.status, 503);
   EXPECT_EQ(early.headers.get("Retry-After"), "1");
+  pods_.replace({}, {9});
+  const http::Response incomplete = ask("/state/v1/pods");
+  EXPECT_EQ(incomplete.status, 503);
+  EXPECT_THAT(std::get<std::string>(incomplete.body), HasSubstr("not complete"));
   hold({});
   EXPECT_EQ(ask("/state/v1/pods").status, 200);
 }
