@@ -3,6 +3,7 @@
 #include "pkg/base/panic.h"
 #include "pkg/cmap/copy_on_write_view.h"
 #include "pkg/cmap/counted_lock.h"
+#include "pkg/cmap/probes.h"
 
 #include <utility>
 #include <vector>
@@ -21,6 +22,8 @@ unsigned log2_for(std::uint32_t entries) {
   while (entries > (std::size_t{7} << log2) / 2) ++log2;
   return log2;
 }
+
+std::size_t buckets_of(const VersionedSegment& segment) { return std::size_t{1} << segment.log2; }
 
 bool is_too_large(const VersionedSegment& segment) {
   return segment.log2 > VersionedSegment::kLog2Min && segment.entries < segment.slots() / 8;
@@ -254,6 +257,7 @@ CopyOnWriteMap::Step CopyOnWriteMap::rewrite(VersionedSegment& segment, std::uin
   if (!spare.has_segments(1, log2)) return Step::kNeedsSpare;
   VersionedSegment::Ptr fresh = std::move(spare.segments[0]);
   hand_over(segment, [&fresh](std::uint64_t) -> VersionedSegment& { return *fresh; });
+  probes::grew("segment", buckets_of(segment), buckets_of(*fresh), segment.entries);
   publish(std::move(fresh), hash, segment.depth);
   put_aside(segment, spare);
   return Step::kAgain;
@@ -266,6 +270,7 @@ CopyOnWriteMap::Step CopyOnWriteMap::split(VersionedSegment& segment, std::uint6
   hand_over(segment, [&](std::uint64_t each) -> VersionedSegment& {
     return *spare.segments[(each & bit) == 0 ? 0 : 1];
   });
+  probes::grew("segment", buckets_of(segment), 2 * buckets_of(segment), segment.entries);
   publish(std::move(spare.segments[0]), hash & ~bit, segment.depth + 1);
   publish(std::move(spare.segments[1]), hash | bit, segment.depth + 1);
   put_aside(segment, spare);
@@ -279,6 +284,8 @@ CopyOnWriteMap::Step CopyOnWriteMap::merge(VersionedSegment& segment, VersionedS
   const auto both = [&fresh](std::uint64_t) -> VersionedSegment& { return *fresh; };
   hand_over(segment, both);
   hand_over(buddy, both);
+  probes::grew("segment", buckets_of(segment) + buckets_of(buddy), buckets_of(*fresh),
+               std::size_t{segment.entries} + buddy.entries);
   publish(std::move(fresh), hash, segment.depth - 1);
   put_aside(segment, spare);
   put_aside(buddy, spare);
@@ -293,6 +300,7 @@ CopyOnWriteMap::Step CopyOnWriteMap::resize_directory(unsigned log2, Spare& spar
     const std::size_t source = log2 > from.log2() ? i / 2 : i * 2;
     to[i].store(from[source].load(std::memory_order_relaxed), std::memory_order_relaxed);
   }
+  probes::grew("directory", from.size(), to.size(), to.size());
   root_.store(to.word(), std::memory_order_release);
   bytes_ += to.bytes();
   bytes_ -= from.bytes();

@@ -2,6 +2,7 @@
 
 #include "pkg/base/epoch.h"
 #include "pkg/base/panic.h"
+#include "pkg/cmap/probes.h"
 
 #include <algorithm>
 #include <memory>
@@ -142,6 +143,7 @@ void FlatTable::move_to(Storage& spare) noexcept {
     }
   }
   tombstones_.store(0, std::memory_order_relaxed);
+  probes::grew("flat", from.mask() + 1, to.mask() + 1, size());
   spare.word_ = root_.exchange(spare.word_, std::memory_order_acq_rel);
 }
 

@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <source_location>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -28,7 +29,9 @@ namespace podkeeper::cmap {
 template <std::derived_from<Record> V>
 class Map final : public Observed {
  public:
-  explicit Map(const MapOptions& options = {}) : impl_(options) {}
+  /// `partition` is the name that tracers are told; see probes.h.
+  explicit Map(const MapOptions& options = {}, std::string partition = {})
+      : Observed(std::move(partition)), impl_(options, Observed::partition().c_str()) {}
 
   const V* find(const base::Epoch::Guard& guard, const Key& key) const {
     life_.expect_alive();
@@ -84,6 +87,7 @@ class Map final : public Observed {
   }
   [[nodiscard]] std::size_t size() const { return impl_.size(); }
   [[nodiscard]] MapStats stats() const override { return impl_.stats(); }
+  [[nodiscard]] Strategy strategy() const noexcept override { return impl_.strategy(); }
 
   /// Begins to change the strategy, which the caller drives; see Migration.
   [[nodiscard]] base::Result<Migration> migrate(const MapOptions& to) { return impl_.migrate(to); }

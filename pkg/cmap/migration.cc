@@ -1,5 +1,6 @@
 #include "pkg/cmap/migration.h"
 
+#include "pkg/cmap/probes.h"
 #include "pkg/cmap/switched_map.h"
 
 #include <algorithm>
@@ -8,9 +9,15 @@ namespace podkeeper::cmap {
 
 using base::Epoch;
 
-Migration::Migration(SwitchedMap& map, std::unique_ptr<detail::Switchover> switchover) noexcept
-    : map_(&map), switchover_(std::move(switchover)), mark_(Epoch::mark()) {
+Migration::Migration(SwitchedMap& map, std::unique_ptr<detail::Switchover> switchover,
+                     Strategy to) noexcept
+    : map_(&map),
+      switchover_(std::move(switchover)),
+      from_(map.strategy()),
+      to_(to),
+      mark_(Epoch::mark()) {
   progress_.phase = MigrationPhase::kAnnounced;
+  tell_tracers();
 }
 
 Migration::~Migration() {
@@ -21,6 +28,7 @@ Migration::~Migration() {
 
 Migration::Step Migration::step(std::size_t budget) {
   if (!switchover_) return Step::kDone;
+  const probes::Scope scope(map_->partition_);
   switch (progress_.phase) {
     case MigrationPhase::kAnnounced:
       return announced();
@@ -49,6 +57,7 @@ Migration::Step Migration::copy(std::size_t budget) {
     if (!next) {
       switchover_->flip();
       progress_.flipped = true;
+      map_->strategy_.store(to_, std::memory_order_relaxed);
       map_->end_switchover(true);
       lose_the_idle_table();
       return Step::kMore;
@@ -97,11 +106,23 @@ Migration::Step Migration::dismantle(std::size_t budget) {
 void Migration::enter(MigrationPhase phase) noexcept {
   progress_.phase = phase;
   map_->enter(phase);
+  tell_tracers();
 }
 
 void Migration::end() noexcept {
   progress_.phase = MigrationPhase::kNone;
+  tell_tracers();
   map_->forget(std::move(switchover_));
+}
+
+void Migration::tell_tracers() const noexcept {
+  if (podkeeper_migrate_semaphore == 0) return;
+  probes::migrates({.partition = map_->partition_,
+                    .from = to_string(from_),
+                    .to = to_string(to_),
+                    .phase = to_string(progress_.phase),
+                    .copied = progress_.copied,
+                    .flipped = progress_.flipped});
 }
 
 }  // namespace podkeeper::cmap

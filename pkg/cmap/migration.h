@@ -56,7 +56,7 @@ class Migration {
 
  private:
   friend class SwitchedMap;
-  Migration(SwitchedMap& map, std::unique_ptr<detail::Switchover> switchover) noexcept;
+  Migration(SwitchedMap& map, std::unique_ptr<detail::Switchover> switchover, Strategy to) noexcept;
 
   Step announced();
   Step copy(std::size_t budget);
@@ -64,9 +64,12 @@ class Migration {
   void enter(MigrationPhase phase) noexcept;
   void lose_the_idle_table() noexcept;
   void end() noexcept;
+  void tell_tracers() const noexcept;
 
   SwitchedMap* map_;
   std::unique_ptr<detail::Switchover> switchover_;  ///< null: over, or moved from
+  Strategy from_;
+  Strategy to_;
   base::Epoch::Mark mark_ = 0;
   std::uint64_t position_ = 0;
   bool idle_is_free_ = false;

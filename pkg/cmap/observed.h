@@ -3,6 +3,7 @@
 #include "pkg/base/ref.h"
 #include "pkg/cmap/audit.h"
 #include "pkg/cmap/inspect.h"
+#include "pkg/cmap/probes.h"
 #include "pkg/cmap/record.h"
 
 #include <cstddef>
@@ -18,20 +19,25 @@
 namespace podkeeper::cmap {
 
 struct MapStats;
+enum class Strategy;
 
 /// What every cmap::Map<V> shows of itself, whatever V and whatever its strategy: figures, audit,
-/// and the inside of its tables. Any thread may call anything, at any time.
+/// tracepoints (probes.h), and the inside of its tables. Any thread may call anything, at any time.
 ///
 /// It stands between the handle and what serves it (Map -> audit -> hot swap -> strategy): one
 /// entry for one call of the user's, however many tables a migration makes of it.
 class Observed {
  public:
-  Observed() = default;
+  /// `partition` is what tracers are told.
+  explicit Observed(std::string partition = {}) : partition_(std::move(partition)) {}
   virtual ~Observed() = default;
   Observed(const Observed&) = delete;
   Observed& operator=(const Observed&) = delete;
 
   [[nodiscard]] virtual MapStats stats() const = 0;
+  /// The one that serves, or that is about to be replaced.
+  [[nodiscard]] virtual Strategy strategy() const noexcept = 0;
+  [[nodiscard]] const std::string& partition() const noexcept { return partition_; }
   /// Where the key has its home now. O(1).
   [[nodiscard]] virtual Position position_of(const Key& key) const = 0;
   /// What a search for the key meets; the hash alone suffices. O(ProbeChain::kBucketsMax).
@@ -48,17 +54,23 @@ class Observed {
   }
 
  protected:
-  /// Runs one operation on the map and gives what it returns; keeps it in the audit when it is due.
+  /// Runs one operation on the map and gives what it returns; keeps it in the audit when it is due,
+  /// and tells those who trace it.
   /// `owner` (or null) is the record whose key it is, where the operation may let go of it.
   template <class Run>
   bool observe(Operation operation, const Key& key, const Record* owner, const Run& run) const {
     const std::uint64_t hash = key.hash;
     try {
-      if (!audit_.due()) [[likely]]
+      const bool due = audit_.due();
+      const bool watched = probes::watched(operation);
+      if (!due && !watched) [[likely]]
         return run();
       const auto held = base::Ref<const Record>(owner);
+      const probes::Scope scope(partition_.c_str());
+      if (watched) begins(operation);
       const bool answer = run();
-      keep(operation, key, answer);
+      if (due) keep(operation, key, answer);
+      if (watched) ended(operation, key, answer);
       return answer;
     } catch (...) {
       panicked(operation, hash);
@@ -68,18 +80,23 @@ class Observed {
 
   /// After a bulk lookup: each key counts as one find.
   void observe_finds(std::span<const Key> keys, std::span<const Record*> found) const noexcept {
-    if (!audit_.on()) [[likely]]
+    const bool watched = probes::watched(Operation::kFind);
+    if (!audit_.on() && !watched) [[likely]]
       return;
     for (std::size_t i = 0; i < keys.size(); ++i) {
       if (audit_.due()) keep(Operation::kFind, keys[i], found[i] != nullptr);
+      if (watched) ended(Operation::kFind, keys[i], found[i] != nullptr);
     }
   }
 
  private:
+  void begins(Operation operation) const noexcept;
+  void ended(Operation operation, const Key& key, bool answer) const noexcept;
   void keep(Operation operation, const Key& key, bool answer) const noexcept;
   void panicked(Operation operation, std::uint64_t hash) const noexcept;
 
   Audit audit_;
+  const std::string partition_;
 };
 
 /// A map under the name that its partition has outside ("pods", "deployments.apps"); held for as

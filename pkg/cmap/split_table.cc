@@ -2,6 +2,7 @@
 
 #include "pkg/base/epoch.h"
 #include "pkg/base/panic.h"
+#include "pkg/cmap/probes.h"
 
 #include <algorithm>
 #include <span>
@@ -307,6 +308,9 @@ void SplitTable::publish_all(Segment& segment, std::uint64_t hash,
     }
   }
   if (spare.old_node_ != nullptr) bytes -= sizeof(DirectoryNode);
+  const auto buckets = [](const Segment* s) { return s == nullptr ? 0 : s->buckets().mask() + 1; };
+  probes::grew("segment", buckets(&segment), buckets(&lower) + buckets(upper),
+               count(lower) + (upper == nullptr ? 0 : count(*upper)));
   bytes_.fetch_add(bytes - segment.bytes(), std::memory_order_relaxed);
   if (locked && upper != nullptr) upper->mutex.unlock();
   if (locked) lower.mutex.unlock();

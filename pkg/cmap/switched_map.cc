@@ -8,8 +8,10 @@ using base::Epoch;
 using detail::AnyMap;
 using detail::Switchover;
 
-SwitchedMap::SwitchedMap(const MapOptions& options)
-    : current_(detail::make_map(options).release()) {}
+SwitchedMap::SwitchedMap(const MapOptions& options, const char* partition)
+    : partition_(partition),
+      strategy_(options.strategy),
+      current_(detail::make_map(options).release()) {}
 
 SwitchedMap::~SwitchedMap() { delete current_.load(std::memory_order_acquire); }
 
@@ -36,7 +38,7 @@ base::Result<Migration> SwitchedMap::migrate(const MapOptions& to, const MakeSwi
       running_ = switchover.get();
     }
     switchover_.store(switchover.get(), std::memory_order_release);
-    return Migration(*this, std::move(switchover));
+    return Migration(*this, std::move(switchover), to.strategy);
   } catch (...) {
     enter(MigrationPhase::kNone);
     throw;

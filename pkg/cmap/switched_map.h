@@ -33,7 +33,8 @@ namespace podkeeper::cmap {
 /// of it; while one copies, it costs a stripe's mutex and the same change to a second table.
 class SwitchedMap {
  public:
-  explicit SwitchedMap(const MapOptions& options);
+  /// `partition` names it to tracers (probes.h) and outlives it.
+  explicit SwitchedMap(const MapOptions& options, const char* partition = "");
   /// No migration of it may run.
   ~SwitchedMap();
   SwitchedMap(const SwitchedMap&) = delete;
@@ -93,6 +94,9 @@ class SwitchedMap {
   [[nodiscard]] MapStats stats() const;
 
   // See Observed.
+  [[nodiscard]] Strategy strategy() const noexcept {
+    return strategy_.load(std::memory_order_relaxed);
+  }
   [[nodiscard]] Position position_of(const Key& key) const {
     const base::Epoch::Guard guard;
     return current().position_of(key);
@@ -127,6 +131,8 @@ class SwitchedMap {
   void end_switchover(bool flipped) noexcept;
   void forget(std::unique_ptr<detail::Switchover> switchover) noexcept;
 
+  const char* const partition_;
+  std::atomic<Strategy> strategy_;        ///< what serves, for tracers
   std::atomic<detail::AnyMap*> current_;  ///< owned; where readers look
   /// What writers go through; null: they go to current_. Set null after current_ has its final
   /// value, so who reads null here finds that one.

@@ -1,6 +1,7 @@
 #include "pkg/cmap/sync_map.h"
 
 #include "pkg/cmap/counted_lock.h"
+#include "pkg/cmap/probes.h"
 
 #include <algorithm>
 #include <utility>
@@ -131,6 +132,7 @@ SyncMap::Step SyncMap::add(Part& part, std::uint64_t hash, const Change& change,
       part.slots.fetch_sub(part.dirty_slots - moved, std::memory_order_relaxed);
       part.dirty_slots = moved;
       move.left[0] = dirty;
+      probes::grew("part", dirty.buckets(), into.buckets(), moved);
     }
     part.dirty.store(into.word(), std::memory_order_release);
   }
@@ -263,6 +265,7 @@ bool SyncMap::rebuild(Part& part, Move& move) const {
   part.dirty_slots = 0;
   ++part.promotions;
   move.left = {read, dirty};
+  probes::grew("part", read.buckets() + dirty.buckets(), into.buckets(), moved);
   return true;
 }
 

@@ -96,7 +96,8 @@ base::Task<base::Result<void>> Partitions::rearrange(policy::PartitionPlan plan)
     const auto keep = [&](const std::string& policy, const cmap::MapOptions& options) {
       std::shared_ptr<Partition> partition = now.of(policy);
       if (!partition) {
-        partition = std::make_shared<Partition>(policy, options);
+        partition =
+            std::make_shared<Partition>(policy, policy::partition_name(name_, policy), options);
         joined->others.push_back(partition);
       }
       next->parts.push_back(std::move(partition));

@@ -18,8 +18,9 @@
 namespace podkeeper::state {
 
 struct Partitions::Partition {
-  Partition(std::string policy_, const cmap::MapOptions& options_)
-      : policy(std::move(policy_)), options(options_), map(options_) {}
+  /// `name` is the partition's outside; see policy::partition_name().
+  Partition(std::string policy_, std::string name, const cmap::MapOptions& options_)
+      : policy(std::move(policy_)), options(options_), map(options_, std::move(name)) {}
   const std::string policy;
   cmap::MapOptions options;  ///< apply()'s alone
   cmap::Map<cmap::Record> map;

@@ -52,7 +52,8 @@ Partitions::Partitions(std::string name, std::string resource, PlacementOf place
       clock_(clock) {
   auto first = std::make_unique<Layout>();
   first->plan.defaults = defaults;
-  first->parts.push_back(std::make_shared<Partition>(std::string{}, defaults));
+  first->parts.push_back(
+      std::make_shared<Partition>(std::string{}, policy::partition_name(name_, {}), defaults));
   publish(std::move(first));
 }
 

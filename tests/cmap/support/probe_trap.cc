@@ -1,0 +1,203 @@
+#include "tests/cmap/support/probe_trap.h"
+
+#include <algorithm>
+#include <array>
+#include <csignal>
+#include <cstddef>
+#include <cstring>
+#include <elf.h>
+#include <fstream>
+#include <iterator>
+#include <link.h>
+#include <mutex>
+#include <sstream>
+#include <stdexcept>
+#include <sys/mman.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+namespace podkeeper::cmap::testing {
+namespace {
+
+template <class T>
+T read_at(const std::string& file, std::size_t offset) {
+  T value{};
+  std::memcpy(&value, file.substr(offset, sizeof value).data(), sizeof value);
+  return value;
+}
+
+/// The contents of the section of that name in an ELF file; empty when it has none.
+std::string section(const std::string& file, std::string_view name) {
+  const auto head = read_at<Elf64_Ehdr>(file, 0);
+  const auto header = [&](std::size_t i) {
+    return read_at<Elf64_Shdr>(file, head.e_shoff + i * head.e_shentsize);
+  };
+  const auto names = header(head.e_shstrndx);
+  for (std::size_t i = 0; i < head.e_shnum; ++i) {
+    const auto one = header(i);
+    if (name == file.c_str() + names.sh_offset + one.sh_name) {
+      return file.substr(one.sh_offset, one.sh_size);
+    }
+  }
+  return {};
+}
+
+/// Where this program lies, against the addresses in its file.
+std::uintptr_t load_bias() {
+  std::uintptr_t bias = 0;
+  dl_iterate_phdr(
+      [](dl_phdr_info* info, std::size_t, void* out) {
+        *static_cast<std::uintptr_t*>(out) = info->dlpi_addr;
+        return 1;  // the program itself comes first
+      },
+      &bias);
+  return bias;
+}
+
+std::vector<ProbeNote> read_notes() {
+  std::ifstream stream("/proc/self/exe", std::ios::binary);
+  const std::string file{std::istreambuf_iterator<char>(stream), {}};
+  const std::string notes = section(file, ".note.stapsdt");
+  const std::uintptr_t bias = load_bias();
+  const auto round = [](std::size_t bytes) { return (bytes + 3) & ~std::size_t{3}; };
+  std::vector<ProbeNote> found;
+  for (std::size_t at = 0; at < notes.size();) {
+    const auto head = read_at<Elf64_Nhdr>(notes, at);
+    const std::size_t body = at + sizeof head + round(head.n_namesz);
+    const char* texts = notes.c_str() + body + 3 * sizeof(std::uint64_t);
+    const std::string provider = texts;
+    const std::string name = texts + provider.size() + 1;
+    std::istringstream arguments(texts + provider.size() + name.size() + 2);
+    if (provider == "podkeeper") {
+      found.push_back({.name = name,
+                       .location = bias + read_at<std::uint64_t>(notes, body),
+                       .semaphore = bias + read_at<std::uint64_t>(notes, body + 16),
+                       .arguments = {std::istream_iterator<std::string>(arguments), {}}});
+    }
+    at = body + round(head.n_descsz);
+  }
+  return found;
+}
+
+/// The register of one of its names: "%rdi", "%edi", "%dil", "%r8d".
+std::uint64_t register_value(const mcontext_t& machine, std::string_view name) {
+  struct Register {
+    std::string_view stem;
+    int index;
+  };
+  static constexpr std::array<Register, 7> kOld = {{{"ax", REG_RAX},
+                                                    {"bx", REG_RBX},
+                                                    {"cx", REG_RCX},
+                                                    {"dx", REG_RDX},
+                                                    {"si", REG_RSI},
+                                                    {"di", REG_RDI},
+                                                    {"bp", REG_RBP}}};
+  static constexpr std::array<int, 8> kNew = {REG_R8,  REG_R9,  REG_R10, REG_R11,
+                                              REG_R12, REG_R13, REG_R14, REG_R15};
+  name.remove_prefix(1);
+  const auto value = [&](int index) { return static_cast<std::uint64_t>(machine.gregs[index]); };
+  if (const auto digit = name.find_first_of("0123456789"); digit != std::string_view::npos) {
+    return value(kNew.at(static_cast<std::size_t>(std::stoi(std::string(name.substr(digit))) - 8)));
+  }
+  for (const Register& one : kOld) {
+    const std::string low = {one.stem.front(), 'l'};
+    if (name.find(one.stem) != std::string_view::npos || name == low) return value(one.index);
+  }
+  throw std::runtime_error("no register " + std::string(name));
+}
+
+/// "8@%rdi", "4@%r13d", "-4@$7".
+std::uint64_t argument_value(const mcontext_t& machine, const std::string& spec) {
+  const std::size_t at = spec.find('@');
+  const auto bytes = static_cast<unsigned>(std::abs(std::stoi(spec)));
+  const std::string operand = spec.substr(at + 1);
+  const std::uint64_t value = operand.front() == '$'
+                                  ? static_cast<std::uint64_t>(std::stoll(operand.substr(1)))
+                                  : register_value(machine, operand);
+  return bytes == 8 ? value : value & ((std::uint64_t{1} << (8 * bytes)) - 1);
+}
+
+constexpr std::string_view kKeyed = "TT...T";
+
+/// Which arguments of a tracepoint are text.
+std::string_view texts_of(std::string_view name) {
+  if (name == "grow") return "TT...";
+  if (name == "migrate") return "TTTT..";
+  if (name == "iterate_begin") return "TT.";
+  if (name == "iterate_end") return "TTT";
+  return kKeyed;
+}
+
+std::mutex firings_mutex;
+std::vector<Firing> firings;
+
+/// Nothing that allocates or locks is interrupted: the tracepoints' nops are known places.
+void on_trap(int, siginfo_t*, void* context) {
+  const mcontext_t& machine = static_cast<const ucontext_t*>(context)->uc_mcontext;
+  const auto after = static_cast<std::uintptr_t>(machine.gregs[REG_RIP]);
+  for (const ProbeNote& note : probe_notes()) {
+    if (note.location + 1 != after) continue;
+    Firing firing{.name = note.name};
+    for (const std::string& argument : note.arguments) {
+      const std::uint64_t value = argument_value(machine, argument);
+      const bool text = texts_of(note.name)[firing.arguments.size()] == 'T';
+      firing.texts.emplace_back(text ? reinterpret_cast<const char*>(value) : "");
+      firing.arguments.push_back(value);
+    }
+    if (const auto& a = firing.arguments; texts_of(note.name) == kKeyed && a[2] != 0) {
+      firing.key.assign(reinterpret_cast<const char*>(a[2]), a[3]);
+    }
+    const std::scoped_lock lock(firings_mutex);
+    firings.push_back(std::move(firing));
+  }
+}
+
+void write_code(std::uintptr_t location, std::uint8_t instruction) {
+  const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  void* const begin = reinterpret_cast<void*>(location & ~(page - 1));
+  if (mprotect(begin, page, PROT_READ | PROT_WRITE | PROT_EXEC) != 0) {
+    throw std::runtime_error("this process may not change its code");
+  }
+  *reinterpret_cast<volatile std::uint8_t*>(location) = instruction;
+  mprotect(begin, page, PROT_READ | PROT_EXEC);
+}
+
+/// Counts the semaphore up or down as the kernel does; volatile, as the program reads it.
+void count_semaphore(const ProbeNote& note, int by) {
+  auto* semaphore = reinterpret_cast<volatile std::uint16_t*>(note.semaphore);
+  *semaphore = static_cast<std::uint16_t>(*semaphore + by);
+}
+
+constexpr std::uint8_t kNop = 0x90;
+constexpr std::uint8_t kBreakpoint = 0xcc;
+
+}  // namespace
+
+const std::vector<ProbeNote>& probe_notes() {
+  static const std::vector<ProbeNote> notes = read_notes();
+  return notes;
+}
+
+std::vector<Firing> watch(const std::vector<std::string_view>& names,
+                          const std::function<void()>& body) {
+  struct sigaction trap{};
+  struct sigaction before{};
+  trap.sa_sigaction = on_trap;
+  trap.sa_flags = SA_SIGINFO;
+  sigaction(SIGTRAP, &trap, &before);
+  firings.clear();
+  const auto each = [&](int by, std::uint8_t instruction) {
+    for (const ProbeNote& note : probe_notes()) {
+      if (std::ranges::find(names, note.name) == names.end()) continue;
+      write_code(note.location, instruction);
+      count_semaphore(note, by);
+    }
+  };
+  each(1, kBreakpoint);
+  body();
+  each(-1, kNop);
+  sigaction(SIGTRAP, &before, nullptr);
+  return std::move(firings);
+}
+
+}  // namespace podkeeper::cmap::testing
