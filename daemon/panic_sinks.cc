@@ -61,6 +61,7 @@ PanicSinks::PanicSinks(base::Clock& clock, telemetry::Metrics& metrics) {
       metrics.counter(telemetry::kPanics, {base::to_string(handler), base::to_string(kind)});
     }
   }
+  metrics.counter(telemetry::kMapMisuse);
   auto limiter = std::make_shared<telemetry::RateLimiter>(clock, kLineInterval, kLineBurst);
   sink_ = recorder.add_sink([limiter, &metrics](const recovery::PanicReport& report) {
     metrics

@@ -1,9 +1,9 @@
 #include "pkg/cmap/write_flag.h"
 
 #include "pkg/base/epoch.h"
-#include "pkg/base/panic.h"
 #include "pkg/base/ref.h"
 
+#include <optional>
 #include <utility>
 
 namespace podkeeper::cmap {
@@ -12,8 +12,9 @@ namespace {
 using base::Epoch;
 using base::TaskContext;
 
+/// "file:line"; empty where it is not known.
 std::string to_text(const std::source_location& site) {
-  if (site.line() == 0) return "an unknown place";
+  if (site.line() == 0) return {};
   return std::string(site.file_name()) + ":" + std::to_string(site.line());
 }
 
@@ -53,30 +54,33 @@ void Caller::change_task(const TaskContext* task) {
   retire(task_.exchange(held, std::memory_order_acq_rel));
 }
 
-std::string Caller::describe() const {
-  const TaskContext* task = task_.load(std::memory_order_acquire);
-  const std::string who =
-      task == nullptr ? "a thread outside any task"
-                      : "task '" + task->name + "' (created at " + to_text(task->created_by) + ")";
-  return who + " at " + to_text(site());
+base::MisuseParty Caller::party(std::string doing) const {
+  auto party = base::MisuseParty{.doing = std::move(doing), .call_site = to_text(site())};
+  if (const TaskContext* task = task_.load(std::memory_order_acquire)) {
+    party.task_id = task->id;
+    party.task_name = task->name;
+    party.created_by = to_text(task->created_by);
+  }
+  return party;
 }
 
-void WriteFlag::misused(const char* act) const {
+void WriteFlag::misused(const char* doing) const {
   const Epoch::Guard guard;  // keeps the other's Caller and task
   Caller& me = Caller::mine();
   me.note_task();
-  std::string why = me.describe() + " " + act + " a map ";
+  std::string why = "a map is used while another writes it";
+  std::optional<base::MisuseParty> other;
   const std::uintptr_t state = state_.load(std::memory_order_acquire);
   if (state == kNotYet) {
-    why += "that is not made yet";
+    why = "a map is used that is not made yet";
   } else if (state == kGone) {
-    why += "that is gone";
+    why = "a map is used that is gone";
   } else if (state == kIdle) {
-    why += "while another wrote it, which has ended since";
+    why = "a map was written by another while it was used";
   } else {
-    why += "that " + reinterpret_cast<const Caller*>(state)->describe() + " is writing";
+    other = reinterpret_cast<const Caller*>(state)->party("write");
   }
-  throw base::Panic(base::PanicKind::kMisuse, why, me.site());
+  throw base::Misuse(why, me.party(doing), std::move(other), me.site());
 }
 
 }  // namespace podkeeper::cmap

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "pkg/base/panic.h"
 #include "pkg/base/task_context.h"
 
 #include <atomic>
@@ -31,9 +32,8 @@ class Caller {
   [[nodiscard]] std::source_location site() const noexcept {
     return site_.load(std::memory_order_relaxed);
   }
-  /// "task 'pods' (created at a.cc:1) at b.cc:2". For any thread, under an Epoch::Guard since
-  /// before it had the Caller.
-  [[nodiscard]] std::string describe() const;
+  /// For a report. For any thread, under an Epoch::Guard since before it had the Caller.
+  [[nodiscard]] base::MisuseParty party(std::string doing) const;
 
  private:
   struct Owner;
@@ -47,7 +47,7 @@ class Caller {
 
 /// The always-on flag of a table that must not be written by two at a time, nor read as a whole
 /// while it is written: what the owner's lock is for. Where that is broken, and where memory is
-/// used that is not a table yet or no more, it raises a base::Panic of kind misuse that names both
+/// used that is not a table yet or no more, it raises a base::Misuse, whose parties name both
 /// tasks, who created them, and their call sites. (After the flag of Go's maps.)
 ///
 /// Cost of a write: a load and two stores of a line that the writer has anyway. Two writes that
@@ -63,7 +63,7 @@ class WriteFlag {
   template <class Body>
   auto write(Body&& body) {
     if (state_.load(std::memory_order_relaxed) != kIdle) [[unlikely]]
-      misused("writes");
+      misused("write");
     Caller& caller = Caller::mine();
     caller.note_task();
     state_.store(reinterpret_cast<std::uintptr_t>(&caller), std::memory_order_relaxed);
@@ -76,10 +76,10 @@ class WriteFlag {
   template <class Body>
   auto read(Body&& body) const {
     if (state_.load(std::memory_order_relaxed) != kIdle) [[unlikely]]
-      misused("iterates");
+      misused("iteration");
     auto result = body();
     if (state_.load(std::memory_order_relaxed) != kIdle) [[unlikely]]
-      misused("iterates");
+      misused("iteration");
     return result;
   }
 
@@ -87,7 +87,7 @@ class WriteFlag {
   void expect_alive() const {
     const std::uintptr_t state = state_.load(std::memory_order_relaxed);
     if (state == kNotYet || state == kGone) [[unlikely]]
-      misused("uses");
+      misused("use");
   }
 
  private:
@@ -96,7 +96,7 @@ class WriteFlag {
   static constexpr std::uintptr_t kIdle = 1;
   static constexpr std::uintptr_t kGone = 3;
 
-  [[noreturn]] void misused(const char* act) const;
+  [[noreturn]] void misused(const char* doing) const;
 
   std::atomic<std::uintptr_t> state_{kIdle};
 };

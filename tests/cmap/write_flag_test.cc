@@ -32,32 +32,35 @@ base::Ref<TaskContext> task(const std::string& name) {
                                      std::source_location::current());
 }
 
-/// The panic that `body` ends in, run as a task of its own on a thread of its own.
-std::optional<base::Panic> panic_of(const std::function<void()>& body) {
-  std::optional<base::Panic> caught;
+/// The misuse that `body` ends in, run as a task of its own on a thread of its own.
+std::optional<base::Misuse> misuse_of(const std::function<void()>& body) {
+  std::optional<base::Misuse> caught;
   std::thread([&] {
     const auto late = task("late");
     const base::TaskScope scope(late.get());
     try {
       body();
-    } catch (const base::Panic& panic) {
-      caught = panic;
+    } catch (const base::Misuse& misuse) {
+      caught = misuse;
     }
   }).join();
   return caught;
 }
 
-/// Says that it is misuse, and of whom by whom.
-void expect_both_named(const std::optional<base::Panic>& panic, const std::string& act) {
-  ASSERT_TRUE(panic.has_value());
-  EXPECT_EQ(panic->kind(), base::PanicKind::kMisuse);
-  const std::string why = panic->what();
-  const std::string here = __FILE__;
-  EXPECT_EQ(why.find("task 'late' (created at " + here), 0u) << why;
-  EXPECT_NE(why.find(act + " a map that task 'early' (created at " + here), std::string::npos)
-      << why;
-  EXPECT_NE(why.find(") at " + here + ":"), std::string::npos) << why;
-  EXPECT_TRUE(why.ends_with("is writing")) << why;
+/// Says who did what, by whom started, and where.
+void expect_both_named(const std::optional<base::Misuse>& misuse, const std::string& doing) {
+  ASSERT_TRUE(misuse.has_value());
+  EXPECT_EQ(misuse->kind(), base::PanicKind::kMisuse);
+  ASSERT_EQ(misuse->parties().size(), 2U);
+  EXPECT_EQ(misuse->parties()[0].doing, doing);
+  EXPECT_EQ(misuse->parties()[0].task_name, "late");
+  EXPECT_EQ(misuse->parties()[1].doing, "write");
+  EXPECT_EQ(misuse->parties()[1].task_name, "early");
+  for (const base::MisuseParty& party : misuse->parties()) {
+    EXPECT_TRUE(party.created_by.starts_with(std::string(__FILE__) + ":")) << party.created_by;
+    EXPECT_TRUE(party.call_site.starts_with(std::string(__FILE__) + ":")) << party.call_site;
+    EXPECT_NE(party.call_site, party.created_by);
+  }
 }
 
 /// A write by a task "early" that goes on while `meanwhile` runs.
@@ -74,11 +77,11 @@ void write_while(WriteFlag& flag, const std::function<void()>& meanwhile) {
 TEST(WriteFlag, RefusesASecondWriterAndNamesBoth) {
   WriteFlag flag;
   write_while(flag, [&] {
-    expect_both_named(panic_of([&] {
+    expect_both_named(misuse_of([&] {
                         Caller::mine().at(std::source_location::current());
                         flag.write([] { return true; });
                       }),
-                      "writes");
+                      "write");
   });
   EXPECT_TRUE(flag.write([] { return true; })) << "the first goes on undisturbed";
 }
@@ -86,11 +89,11 @@ TEST(WriteFlag, RefusesASecondWriterAndNamesBoth) {
 TEST(WriteFlag, RefusesToIterateWhileAnotherWrites) {
   WriteFlag flag;
   write_while(flag, [&] {
-    expect_both_named(panic_of([&] {
+    expect_both_named(misuse_of([&] {
                         Caller::mine().at(std::source_location::current());
                         flag.read([] { return true; });
                       }),
-                      "iterates");
+                      "iteration");
   });
 }
 
@@ -98,7 +101,7 @@ TEST(WriteFlag, RefusesAnIterationThatAWriterBrokeInto) {
   WriteFlag flag;
   std::atomic<int> step{0};
   std::thread writer;
-  const auto panic = panic_of([&] {
+  const auto misuse = misuse_of([&] {
     Caller::mine().at(std::source_location::current());
     flag.read([&] {
       writer = std::thread([&] {
@@ -113,16 +116,16 @@ TEST(WriteFlag, RefusesAnIterationThatAWriterBrokeInto) {
   });
   step = 2;
   writer.join();
-  expect_both_named(panic, "iterates");
+  expect_both_named(misuse, "iteration");
 }
 
 TEST(WriteFlag, NamesAThreadOutsideAnyTask) {
   WriteFlag flag;
   flag.write([&] {
-    const auto panic = panic_of([&] { flag.write([] { return true; }); });
-    EXPECT_NE(std::string(panic->what()).find("that a thread outside any task at"),
-              std::string::npos)
-        << panic->what();
+    const auto misuse = misuse_of([&] { flag.write([] { return true; }); });
+    EXPECT_EQ(misuse->parties().at(1).task_id, 0U);
+    EXPECT_NE(std::string(misuse->what()).find("met write outside any task"), std::string::npos)
+        << misuse->what();
     return true;
   });
 }
@@ -132,19 +135,19 @@ TEST(WriteFlag, IsAlwaysOnInAFlatTable) {
   write_while(table.flag(), [&] {
     const auto record = testing::text("a", 1);
     FlatTable::Spare spare;
-    expect_both_named(panic_of([&] {
+    expect_both_named(misuse_of([&] {
                         Caller::mine().at(std::source_location::current());
                         (void)table.apply({.key = record->key(), .record = record.get()}, spare);
                       }),
-                      "writes");
+                      "write");
     EXPECT_EQ(table.find(record->key()), nullptr) << "nothing was changed";
     std::vector<const Record*> out;
-    expect_both_named(panic_of([&] {
+    expect_both_named(misuse_of([&] {
                         Caller::mine().at(std::source_location::current());
                         std::optional<std::uint64_t> position = 0;
                         (void)table.collect(&position, &out);
                       }),
-                      "iterates");
+                      "iteration");
   });
 }
 
@@ -159,15 +162,15 @@ TEST(WriteFlag, IsAlwaysOnInEachSegment) {
       const Key key{"b", hash};
       (void)table.apply({.key = key}, hash, table.segment_for(hash), spare);
     };
-    expect_both_named(panic_of([&] { write(0); }), "writes");
-    EXPECT_EQ(panic_of([&] { write(~std::uint64_t{0}); }), std::nullopt) << "another segment";
+    expect_both_named(misuse_of([&] { write(0); }), "write");
+    EXPECT_FALSE(misuse_of([&] { write(~std::uint64_t{0}); }).has_value()) << "another segment";
     std::vector<const Record*> out;
-    expect_both_named(panic_of([&] {
+    expect_both_named(misuse_of([&] {
                         Caller::mine().at(std::source_location::current());
                         std::optional<std::uint64_t> position = 0;
                         (void)table.collect(segment, &position, &out);
                       }),
-                      "iterates");
+                      "iteration");
   });
 }
 
@@ -187,9 +190,10 @@ std::string what_of_use(Handle& map) {
   const auto attempt = [&](auto&& use) {
     try {
       use();
-    } catch (const base::Panic& panic) {
-      EXPECT_EQ(panic.kind(), base::PanicKind::kMisuse);
-      all += std::string(panic.what()).substr(std::string(panic.what()).rfind("that is")) + ";";
+    } catch (const base::Misuse& misuse) {
+      EXPECT_EQ(misuse.parties().size(), 1U) << "there is no second";
+      const std::string why = misuse.what();
+      all += why.substr(0, why.find(':')) + ";";
     }
   };
   attempt([&]() { map.put(testing::text("a", 1)); });
@@ -201,13 +205,15 @@ std::string what_of_use(Handle& map) {
 TEST(WriteFlag, RefusesAMapThatIsNotMadeYet) {
   Memory memory;
   EXPECT_EQ(what_of_use(memory.as_map()),
-            "that is not made yet;that is not made yet;that is not made yet;");
+            "a map is used that is not made yet;a map is used that is not made yet;"
+            "a map is used that is not made yet;");
 }
 
 TEST(WriteFlag, RefusesAMapThatIsGone) {
   Memory memory;
   std::destroy_at(std::construct_at(&memory.as_map()));
-  EXPECT_EQ(what_of_use(memory.as_map()), "that is gone;that is gone;that is gone;");
+  EXPECT_EQ(what_of_use(memory.as_map()),
+            "a map is used that is gone;a map is used that is gone;a map is used that is gone;");
 }
 
 #endif
