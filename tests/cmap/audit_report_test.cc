@@ -7,12 +7,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <functional>
 #include <memory>
 #include <source_location>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "tests/cmap/support/manual_clock.h"
 #include "tests/cmap/support/text_record.h"
 
 namespace podkeeper::cmap {
@@ -21,6 +24,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using testing::ManualClock;
 using ::testing::MatchesRegex;
 using ::testing::SizeIs;
 using ::testing::StartsWith;
@@ -58,6 +62,22 @@ TEST_F(AuditReport, TellsWhatTheTaskDidAndTheChainOfItsLastKey) {
                                        "task reflector pods#12, operation 2"),
                           StartsWith("pods: put added default/a, shard "),
                           MatchesRegex("pods: search for default/a: shard .*found: .* default/a")));
+}
+
+TEST_F(AuditReport, TellsWhatOtherTasksDidToTheSameKey) {
+  ManualClock clock;
+  pods_->set_audit({.mode = AuditMode::kAll, .ring_entries = 64, .clock = &clock});
+  as_task(13, "sweeper", [&] { pods_->put(text("default/b", 1)); });
+  clock.time += std::chrono::nanoseconds(41);
+  as_task(13, "sweeper", [&] { pods_->put(text("default/a", 1)); });
+  clock.time += std::chrono::nanoseconds(1);
+  as_task(12, "reflector pods", [&] { pods_->erase(make_key("default/a")); });
+  EXPECT_THAT(audit_lines(maps_, 12, std::nullopt),
+              ElementsAre(MatchesRegex("pods: erase erased default/a, shard .*, task reflector "
+                                       "pods#12, at 3600.000000042 s, operation 3"),
+                          StartsWith("pods: search for default/a: shard "),
+                          MatchesRegex("pods: put added default/a, shard .*, task sweeper#13, at "
+                                       "3600.000000041 s, operation 2")));
 }
 
 TEST_F(AuditReport, TellsOfEverybodyWhereTheTaskTouchedNoMap) {

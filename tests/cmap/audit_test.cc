@@ -10,7 +10,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <cstdint>
 #include <set>
 #include <stdexcept>
@@ -18,6 +17,7 @@
 #include <thread>
 #include <vector>
 
+#include "tests/cmap/support/manual_clock.h"
 #include "tests/cmap/support/text_record.h"
 
 namespace podkeeper::cmap {
@@ -26,18 +26,10 @@ namespace {
 using base::Epoch;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using testing::ManualClock;
 using ::testing::SizeIs;
 using testing::text;
 using testing::Text;
-
-class ManualClock final : public base::Clock {
- public:
-  [[nodiscard]] base::MonotonicTime now() const override { return time; }
-  [[nodiscard]] base::WallTime wall_now() const override { return {}; }
-  TimerId call_at(base::MonotonicTime, base::Executor, Callback) override { return 0; }
-  bool cancel(TimerId) override { return false; }
-  base::MonotonicTime time{std::chrono::hours(1)};
-};
 
 base::Ref<base::TaskContext> task(std::uint64_t id, const std::string& name) {
   return base::make_ref<base::TaskContext>(id, std::uint64_t{0}, name, base::Handler::kEvent,

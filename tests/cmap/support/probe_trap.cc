@@ -2,14 +2,15 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <csignal>
 #include <cstddef>
+#include <cstdlib>
 #include <cstring>
 #include <elf.h>
 #include <fstream>
 #include <iterator>
 #include <link.h>
-#include <mutex>
 #include <sstream>
 #include <stdexcept>
 #include <sys/mman.h>
@@ -79,8 +80,20 @@ std::vector<ProbeNote> read_notes() {
   return found;
 }
 
-/// The register of one of its names: "%rdi", "%edi", "%dil", "%r8d".
-std::uint64_t register_value(const mcontext_t& machine, std::string_view name) {
+/// Where an argument is when its tracepoint is passed.
+struct Operand {
+  int machine_register = -1;  ///< an index of gregs; -1: the value is `number`
+  std::uint64_t number = 0;
+  std::uint64_t mask = ~std::uint64_t{0};  ///< by its size
+
+  [[nodiscard]] std::uint64_t value(const mcontext_t& machine) const {
+    if (machine_register < 0) return number & mask;
+    return static_cast<std::uint64_t>(machine.gregs[machine_register]) & mask;
+  }
+};
+
+/// By one of its names: "%rdi", "%edi", "%dil", "%r8d".
+int register_of(std::string_view name) {
   struct Register {
     std::string_view stem;
     int index;
@@ -95,26 +108,28 @@ std::uint64_t register_value(const mcontext_t& machine, std::string_view name) {
   static constexpr std::array<int, 8> kNew = {REG_R8,  REG_R9,  REG_R10, REG_R11,
                                               REG_R12, REG_R13, REG_R14, REG_R15};
   name.remove_prefix(1);
-  const auto value = [&](int index) { return static_cast<std::uint64_t>(machine.gregs[index]); };
   if (const auto digit = name.find_first_of("0123456789"); digit != std::string_view::npos) {
-    return value(kNew.at(static_cast<std::size_t>(std::stoi(std::string(name.substr(digit))) - 8)));
+    return kNew.at(static_cast<std::size_t>(std::stoi(std::string(name.substr(digit))) - 8));
   }
   for (const Register& one : kOld) {
     const std::string low = {one.stem.front(), 'l'};
-    if (name.find(one.stem) != std::string_view::npos || name == low) return value(one.index);
+    if (name.find(one.stem) != std::string_view::npos || name == low) return one.index;
   }
   throw std::runtime_error("no register " + std::string(name));
 }
 
 /// "8@%rdi", "4@%r13d", "-4@$7".
-std::uint64_t argument_value(const mcontext_t& machine, const std::string& spec) {
-  const std::size_t at = spec.find('@');
-  const auto bytes = static_cast<unsigned>(std::abs(std::stoi(spec)));
-  const std::string operand = spec.substr(at + 1);
-  const std::uint64_t value = operand.front() == '$'
-                                  ? static_cast<std::uint64_t>(std::stoll(operand.substr(1)))
-                                  : register_value(machine, operand);
-  return bytes == 8 ? value : value & ((std::uint64_t{1} << (8 * bytes)) - 1);
+Operand operand_of(const std::string& spec) {
+  Operand operand;
+  const int bytes = std::abs(std::stoi(spec));
+  if (bytes < 8) operand.mask = (std::uint64_t{1} << (8 * bytes)) - 1;
+  const std::string where = spec.substr(spec.find('@') + 1);
+  if (where.front() == '$') {
+    operand.number = static_cast<std::uint64_t>(std::stoll(where.substr(1)));
+  } else {
+    operand.machine_register = register_of(where);
+  }
+  return operand;
 }
 
 constexpr std::string_view kKeyed = "TT...T";
@@ -128,28 +143,53 @@ std::string_view texts_of(std::string_view name) {
   return kKeyed;
 }
 
-std::mutex firings_mutex;
-std::vector<Firing> firings;
+/// A tracepoint as the handler knows it; what it takes down of one. Neither needs memory to be
+/// allocated, which a signal's handler must not do.
+struct Trap {
+  const ProbeNote* note = nullptr;
+  bool keyed = false;
+  std::vector<Operand> operands = {};
+};
+struct Taken {
+  const Trap* trap = nullptr;
+  std::array<std::uint64_t, 6> arguments{};
+  std::array<char, 64> key{};
+};
+constexpr std::size_t kTakenMax = 16'384;
 
-/// Nothing that allocates or locks is interrupted: the tracepoints' nops are known places.
+std::vector<Trap> traps;
+std::vector<Taken> taken;
+std::atomic<std::size_t> taken_count{0};
+
 void on_trap(int, siginfo_t*, void* context) {
   const mcontext_t& machine = static_cast<const ucontext_t*>(context)->uc_mcontext;
   const auto after = static_cast<std::uintptr_t>(machine.gregs[REG_RIP]);
-  for (const ProbeNote& note : probe_notes()) {
-    if (note.location + 1 != after) continue;
-    Firing firing{.name = note.name};
-    for (const std::string& argument : note.arguments) {
-      const std::uint64_t value = argument_value(machine, argument);
-      const bool text = texts_of(note.name)[firing.arguments.size()] == 'T';
-      firing.texts.emplace_back(text ? reinterpret_cast<const char*>(value) : "");
-      firing.arguments.push_back(value);
+  for (const Trap& trap : traps) {
+    if (trap.note->location + 1 != after) continue;
+    const std::size_t index = taken_count.fetch_add(1);
+    if (index >= kTakenMax) return;
+    Taken& one = taken[index];
+    one.trap = &trap;
+    for (std::size_t i = 0; i < trap.operands.size(); ++i) {
+      one.arguments[i] = trap.operands[i].value(machine);
     }
-    if (const auto& a = firing.arguments; texts_of(note.name) == kKeyed && a[2] != 0) {
-      firing.key.assign(reinterpret_cast<const char*>(a[2]), a[3]);
-    }
-    const std::scoped_lock lock(firings_mutex);
-    firings.push_back(std::move(firing));
+    if (!trap.keyed || one.arguments[2] == 0) return;
+    // The key's bytes may be gone after the operation.
+    const auto bytes = std::min<std::size_t>(one.arguments[3], one.key.size() - 1);
+    std::memcpy(one.key.data(), reinterpret_cast<const void*>(one.arguments[2]), bytes);
   }
+}
+
+Firing firing_of(const Taken& one) {
+  const ProbeNote& note = *one.trap->note;
+  Firing firing{.name = note.name};
+  for (std::size_t i = 0; i < one.trap->operands.size(); ++i) {
+    const bool text = texts_of(note.name)[i] == 'T';
+    firing.arguments.push_back(one.arguments[i]);
+    firing.texts.emplace_back(text ? reinterpret_cast<const char*>(one.arguments[i]) : "");
+  }
+  if (one.trap->keyed) firing.key = one.key.data();
+  return firing;
 }
 
 void write_code(std::uintptr_t location, std::uint8_t instruction) {
@@ -180,24 +220,38 @@ const std::vector<ProbeNote>& probe_notes() {
 
 std::vector<Firing> watch(const std::vector<std::string_view>& names,
                           const std::function<void()>& body) {
-  struct sigaction trap{};
+  traps.clear();
+  for (const ProbeNote& note : probe_notes()) {
+    if (std::ranges::find(names, note.name) == names.end()) continue;
+    traps.push_back({.note = &note, .keyed = texts_of(note.name) == kKeyed});
+    for (const std::string& spec : note.arguments) {
+      traps.back().operands.push_back(operand_of(spec));
+    }
+  }
+  taken.assign(kTakenMax, {});
+  taken_count = 0;
+
+  struct sigaction action{};
   struct sigaction before{};
-  trap.sa_sigaction = on_trap;
-  trap.sa_flags = SA_SIGINFO;
-  sigaction(SIGTRAP, &trap, &before);
-  firings.clear();
-  const auto each = [&](int by, std::uint8_t instruction) {
-    for (const ProbeNote& note : probe_notes()) {
-      if (std::ranges::find(names, note.name) == names.end()) continue;
-      write_code(note.location, instruction);
-      count_semaphore(note, by);
+  action.sa_sigaction = on_trap;
+  action.sa_flags = SA_SIGINFO;
+  sigaction(SIGTRAP, &action, &before);
+  const auto arm = [](int by, std::uint8_t instruction) {
+    for (const Trap& trap : traps) {
+      write_code(trap.note->location, instruction);
+      count_semaphore(*trap.note, by);
     }
   };
-  each(1, kBreakpoint);
+  arm(1, kBreakpoint);
   body();
-  each(-1, kNop);
+  arm(-1, kNop);
   sigaction(SIGTRAP, &before, nullptr);
-  return std::move(firings);
+
+  const std::size_t count = taken_count;
+  if (count > kTakenMax) throw std::runtime_error("more firings than there is memory for");
+  std::vector<Firing> firings;
+  for (std::size_t i = 0; i < count; ++i) firings.push_back(firing_of(taken[i]));
+  return firings;
 }
 
 }  // namespace podkeeper::cmap::testing

@@ -23,12 +23,12 @@ struct Firing {
   std::string name;
   std::vector<std::uint64_t> arguments = {};
   std::vector<std::string> texts = {};  ///< of those arguments that are text; else empty
-  std::string key = {};                 ///< arg2 with the length arg3, for find, put and erase
+  std::string key = {};                 ///< of find, put, erase: its first 63 bytes
 };
 
-/// What `body` fires on any thread, in the order of its passing. Works as the kernel does: counts
-/// the semaphores of the tracepoints named up and puts a breakpoint in place of each nop; x86-64
-/// only. Not from two threads at a time.
+/// What `body` fires on any thread, in the order of its passing; the texts' owners outlive it.
+/// Works as the kernel does: counts the semaphores of the tracepoints named up and puts a
+/// breakpoint in place of each nop; x86-64 only. Not from two threads at a time.
 std::vector<Firing> watch(const std::vector<std::string_view>& names,
                           const std::function<void()>& body);
 
