@@ -89,12 +89,12 @@ pk_counts() {
   pk_failed=$((tests - pk_passed - pk_skipped))
 }
 
-# pk_check_deploy [ARGUMENT...]: runs scripts/check-deploy and adds its counts to pk_passed,
-# pk_failed and pk_skipped.
-pk_check_deploy() {
+# pk_counted COMMAND...: runs a script whose last line is "N passed, N failed, N skipped", and adds
+# these to pk_passed, pk_failed and pk_skipped.
+pk_counted() {
   local counts log code=0
   log=$(mktemp)
-  scripts/check-deploy "$@" | tee "$log" || code=$?
+  "$@" | tee "$log" || code=$?
   counts=$(tail -n 1 "$log")
   rm -f "$log"
   if [[ "$counts" =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ skipped$ ]]; then
