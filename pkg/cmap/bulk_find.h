@@ -12,12 +12,11 @@ namespace podkeeper::cmap {
 inline constexpr std::size_t kBulkKeys = 16;
 
 /// Finds up to kBulkKeys keys in three passes: fetch every bucket, fetch every record, compare.
-/// `table_of(key)` gives the FlatTable that serves the key.
-template <class TableOf>
-void find_group(std::span<const Key> keys, std::span<const Record*> found, TableOf&& table_of) {
-  for (const Key& key : keys) table_of(key).prefetch_bucket(key);
-  for (const Key& key : keys) table_of(key).prefetch_record(key);
-  for (std::size_t i = 0; i < keys.size(); ++i) found[i] = table_of(keys[i]).find(keys[i]);
+template <class Table>
+void find_group(std::span<const Key> keys, std::span<const Record*> found, const Table& table) {
+  for (const Key& key : keys) table.prefetch_bucket(key);
+  for (const Key& key : keys) table.prefetch_record(key);
+  for (std::size_t i = 0; i < keys.size(); ++i) found[i] = table.find(keys[i]);
 }
 
 /// Calls `group(keys, found)` for one stretch of at most kBulkKeys after the other.

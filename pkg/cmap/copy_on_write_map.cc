@@ -6,7 +6,6 @@
 #include "pkg/cmap/probes.h"
 
 #include <utility>
-#include <vector>
 
 namespace podkeeper::cmap {
 namespace {
@@ -126,7 +125,9 @@ CopyOnWriteMap::Outcome CopyOnWriteMap::commit(const Change& change) {
   for (Step step = Step::kAgain; step != Step::kDone;) {
     {
       CountedLock lock(mutex_, counters_);
-      step = apply(hash, change, spare, &outcome.before);
+      step = flag_.write([&]() PK_NO_THREAD_SAFETY_ANALYSIS {
+        return apply(hash, change, spare, &outcome.before);
+      });
     }
     spare.retire_left();
     if (step == Step::kRefused) return {};
@@ -147,7 +148,7 @@ void CopyOnWriteMap::tidy_up(std::uint64_t hash, Spare& spare) {
   for (Step step = Step::kAgain; step != Step::kDone;) {
     {
       CountedLock lock(mutex_, counters_);
-      step = tidy(hash, spare);
+      step = flag_.write([&]() PK_NO_THREAD_SAFETY_ANALYSIS { return tidy(hash, spare); });
     }
     spare.retire_left();
     if (step == Step::kNeedsSpare) spare.provide();
@@ -332,34 +333,6 @@ bool CopyOnWriteMap::compare_and_put(const base::Epoch::Guard&, const Record* ex
 bool CopyOnWriteMap::compare_and_erase(const base::Epoch::Guard&, const Key& key,
                                        const Record* expected) {
   return commit({.key = key, .conditional = true, .expected = expected}).done;
-}
-
-void CopyOnWriteMap::for_each(const base::Epoch::Guard&,
-                              const std::function<void(const Record&)>& visit) const {
-  snapshot().for_each(visit);
-}
-
-std::optional<std::uint64_t> CopyOnWriteMap::for_each_from(
-    const base::Epoch::Guard&, std::uint64_t position,
-    const std::function<void(const Record&)>& visit) const {
-  std::vector<const Record*> batch;
-  std::uint64_t next = 0;
-  for (std::size_t entries = 0;;) {
-    batch.reserve(entries);
-    CountedLock lock(mutex_, counters_);
-    const VersionedSegment& segment = segment_of(position);
-    entries = segment.entries;
-    if (batch.capacity() < entries) continue;
-    // The segment may have begun before the position since the step before: two became one.
-    VersionedSegment::each(segment.word(), [&](const Record& record) {
-      if (placement_(record.key()) >= position) batch.push_back(&record);
-    });
-    const std::uint64_t last = position | (~std::uint64_t{0} >> segment.depth);
-    next = last + 1;
-    break;
-  }
-  for (const Record* record : batch) visit(*record);
-  return next == 0 ? std::nullopt : std::optional(next);
 }
 
 MapStats CopyOnWriteMap::stats() const {

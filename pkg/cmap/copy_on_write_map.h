@@ -6,9 +6,11 @@
 #include "pkg/base/thread_annotations.h"
 #include "pkg/cmap/change.h"
 #include "pkg/cmap/counters.h"
+#include "pkg/cmap/inspect.h"
 #include "pkg/cmap/record.h"
 #include "pkg/cmap/strategy.h"
 #include "pkg/cmap/versioned_segment.h"
+#include "pkg/cmap/write_flag.h"
 
 #include <array>
 #include <atomic>
@@ -17,6 +19,8 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
+#include <vector>
 
 namespace podkeeper::cmap {
 
@@ -48,10 +52,10 @@ class CopyOnWriteMap {
 
   const Record* find(const base::Epoch::Guard&, const Key& key) const {
     const std::uint64_t hash = placement_(key);
-    const VersionedDirectory directory(root_.load(std::memory_order_acquire));
-    return VersionedSegment::find(directory[directory.index(hash)].load(std::memory_order_acquire),
-                                  hash, key);
+    return VersionedSegment::find(word_of(hash), hash, key);
   }
+  void find_many(const base::Epoch::Guard& guard, std::span<const Key> keys,
+                 std::span<const Record*> found) const;
   bool put(base::Ref<const Record> record);
   bool erase(const Key& key);
   bool compare_and_put(const base::Epoch::Guard& guard, const Record* expected,
@@ -65,6 +69,14 @@ class CopyOnWriteMap {
                                              const std::function<void(const Record&)>& visit) const;
   [[nodiscard]] std::size_t size() const { return entries_.load(std::memory_order_relaxed); }
   [[nodiscard]] MapStats stats() const;
+
+  // See Observed. A shard is a segment, by the bits of the hash that choose it.
+  [[nodiscard]] Position position_of(const Key& key) const;
+  [[nodiscard]] ProbeChain describe(const base::Epoch::Guard& guard, const Key& key) const;
+  [[nodiscard]] std::vector<TableCensus> census(const base::Epoch::Guard& guard) const;
+
+  /// Guards writes, walks and the taking of snapshots: they panic when the writers' mutex did not.
+  [[nodiscard]] WriteFlag& flag() noexcept { return flag_; }
 
   /// The map as of one moment. Its records are valid as long as it is. Any thread may read it; it
   /// must go before the map does, in any thread.
@@ -98,6 +110,7 @@ class CopyOnWriteMap {
     [[nodiscard]] bool was_new() const noexcept { return before == nullptr; }
   };
   struct Spare;
+  struct Lookup;
 
   Outcome commit(const Change& change);
   Outcome commit_put(base::Ref<const Record> record, bool conditional, const Record* expected);
@@ -118,10 +131,16 @@ class CopyOnWriteMap {
   [[nodiscard]] VersionedDirectory directory() const noexcept {
     return VersionedDirectory(root_.load(std::memory_order_acquire));
   }
-  [[nodiscard]] VersionedSegment& segment_of(std::uint64_t hash) const noexcept {
-    return *VersionedSegment::of(
-        directory()[directory().index(hash)].load(std::memory_order_acquire));
+  /// The word of the segment that serves the hash.
+  [[nodiscard]] std::uintptr_t word_of(std::uint64_t hash) const noexcept {
+    const VersionedDirectory all = directory();
+    return all[all.index(hash)].load(std::memory_order_acquire);
   }
+  [[nodiscard]] VersionedSegment& segment_of(std::uint64_t hash) const noexcept {
+    return *VersionedSegment::of(word_of(hash));
+  }
+  /// Collects one stretch, as walk_stretch() asks for.
+  bool collect(std::optional<std::uint64_t>* position, std::vector<const Record*>* out) const;
   [[nodiscard]] VersionedSegment* buddy_to_merge(const VersionedSegment& segment,
                                                  std::uint64_t hash) const PK_REQUIRES(mutex_);
   [[nodiscard]] bool is_untidy(std::uint64_t hash) const PK_REQUIRES(mutex_);
@@ -133,6 +152,8 @@ class CopyOnWriteMap {
       PK_REQUIRES(mutex_);
   /// What has a successor waits for its snapshots, or is left to be retired.
   void put_aside(VersionedSegment& segment, Spare& spare) PK_REQUIRES(mutex_);
+  /// Makes the view a snapshot of now; false when the directory has not the size it has room for.
+  bool take_into(View& view) const PK_REQUIRES(mutex_);
   void release(View& view) const;
 
   const Placement placement_;
@@ -140,6 +161,7 @@ class CopyOnWriteMap {
   mutable Counters counters_;
   alignas(64) std::atomic<std::uintptr_t> root_;  ///< a VersionedDirectory
   alignas(64) mutable base::Mutex mutex_;         ///< writers' and snapshots'
+  mutable WriteFlag flag_;                        ///< says when the mutex did not guard the map
   std::atomic<std::size_t> entries_{0};
   std::atomic<std::uint64_t> copies_{0};
   mutable std::atomic<std::size_t> bytes_{0};

@@ -15,19 +15,24 @@ CopyOnWriteMap::Snapshot CopyOnWriteMap::snapshot() const {
     view->log2 = directory().log2();
     view->words = std::make_unique_for_overwrite<std::uintptr_t[]>(std::size_t{1} << view->log2);
     CountedLock lock(mutex_, counters_);
-    const VersionedDirectory all = directory();
-    if (all.log2() != view->log2) continue;
-    for (std::size_t i = 0; i < all.size(); ++i) {
-      view->words[i] = all[i].load(std::memory_order_relaxed);
-    }
-    view->entries = size();
-    view->version = version_++;
-    view->older = newest_;
-    if (newest_ != nullptr) newest_->newer = view.get();
-    newest_ = view.get();
-    bytes_ += view->bytes();
-    return Snapshot(std::move(view));
+    const bool taken = flag_.write([&]() PK_NO_THREAD_SAFETY_ANALYSIS { return take_into(*view); });
+    if (taken) return Snapshot(std::move(view));
   }
+}
+
+bool CopyOnWriteMap::take_into(View& view) const {
+  const VersionedDirectory all = directory();
+  if (all.log2() != view.log2) return false;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    view.words[i] = all[i].load(std::memory_order_relaxed);
+  }
+  view.entries = size();
+  view.version = version_++;
+  view.older = newest_;
+  if (newest_ != nullptr) newest_->newer = &view;
+  newest_ = &view;
+  bytes_ += view.bytes();
+  return true;
 }
 
 void CopyOnWriteMap::release(View& view) const {

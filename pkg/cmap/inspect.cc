@@ -15,13 +15,13 @@ void append_hex(std::string& text, std::uint8_t byte) {
 }  // namespace
 
 std::string to_text(const ProbeChain& chain) {
-  if (chain.tables == 0) return "no probe chain in this strategy";
+  if (chain.tables == 0) return "no probe chain by the hash alone";
   std::string text = "shard " + std::to_string(chain.home.shard) + " of " +
                      std::to_string(chain.tables) + ", home " + std::to_string(chain.home.bucket) +
                      " of " + std::to_string(chain.buckets) + ", " +
                      (chain.found ? "found" : "absent") + ":";
   for (const ProbedBucket& bucket : chain.probed) {
-    text += " [" + std::to_string(bucket.index) + "] overflow ";
+    text += (bucket.dirty ? " dirty [" : " [") + std::to_string(bucket.index) + "] overflow ";
     append_hex(text, bucket.overflow);
     text += ":";
     for (const ProbedBucket::Slot& slot : bucket.slots) {

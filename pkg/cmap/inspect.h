@@ -27,6 +27,7 @@ struct ProbedBucket {
     bool matches = false;  ///< the search compares this one: its tag is the key's
   };
   std::uint32_t index = 0;
+  bool dirty = false;            ///< of SyncMap's dirty table, which is searched after the read one
   std::uint8_t overflow = 0;     ///< bit c: a key of class c had to pass this bucket
   std::vector<Slot> slots = {};  ///< those in use
 };
@@ -34,11 +35,11 @@ struct ProbedBucket {
 /// What a search for a key walks through, from its home on. Taken while others write: each word in
 /// it was there, not all of them at one moment.
 struct ProbeChain {
-  static constexpr std::size_t kBucketsMax = 16;  ///< longer ones are cut
+  static constexpr std::size_t kBucketsMax = 16;  ///< of one table; longer ones are cut
 
   Position home = {};
-  /// How many tables there are, or would be if all were as small as this one; 0: the strategy has
-  /// no chain to show.
+  /// How many tables there are, or would be if all were as small as this one; 0: there is no chain
+  /// to show, since the map places keys by their text and was asked with the hash alone.
   std::uint64_t tables = 0;
   std::uint64_t buckets = 0;  ///< of the home's table
   std::uint8_t overflow_class = 0;
@@ -58,8 +59,9 @@ struct TableCensus {
   std::uint32_t shard = 0;
   std::uint64_t entries = 0;
   std::uint64_t buckets = 0;
-  std::uint64_t tombstones = 0;  ///< displaced entries erased since the table was filled
-  std::uint64_t bytes = 0;       ///< of the table, without the records
+  /// Displaced entries erased since the table was filled; in SyncMap slots of erased keys.
+  std::uint64_t tombstones = 0;
+  std::uint64_t bytes = 0;  ///< of the table, without the records
   std::array<std::uint64_t, kSlots + 1> buckets_by_fill{};
   /// [p]: entries that a search finds in the p-th bucket it looks at, from 0.
   std::array<std::uint64_t, kProbesMax> entries_by_probe{};

@@ -11,7 +11,7 @@ namespace podkeeper::cmap {
 static_assert(TableCensus::kSlots == Bucket::kSlots);
 
 void describe_buckets(const Buckets& buckets, std::size_t home, std::uint64_t hash, const Key& key,
-                      ProbeChain& chain) {
+                      ProbeChain& chain, RecordOf record_of) {
   const std::size_t last = buckets.mask();
   chain.home.bucket = static_cast<std::uint32_t>(home);
   chain.buckets = last + 1;
@@ -26,7 +26,7 @@ void describe_buckets(const Buckets& buckets, std::size_t home, std::uint64_t ha
     ProbedBucket seen{.index = static_cast<std::uint32_t>(index),
                       .overflow = static_cast<std::uint8_t>(meta >> 56)};
     for (std::size_t slot = 0; slot < Bucket::kSlots; ++slot) {
-      const Record* record = Bucket::record_of(bucket.slots[slot].load(std::memory_order_acquire));
+      const Record* record = record_of(bucket.slots[slot].load(std::memory_order_acquire));
       if (record == nullptr) continue;
       const auto tag = static_cast<std::uint8_t>(meta >> (8 * slot));
       seen.slots.push_back({.tag = tag,
@@ -42,14 +42,15 @@ void describe_buckets(const Buckets& buckets, std::size_t home, std::uint64_t ha
 }
 
 void count_buckets(const Buckets& buckets,
-                   const std::function<std::size_t(const Key& key)>& home_of, TableCensus& census) {
+                   const std::function<std::size_t(const Key& key)>& home_of, TableCensus& census,
+                   RecordOf record_of) {
   const std::size_t last = buckets.mask();
   census.buckets += last + 1;
   census.bytes += (last + 1) * sizeof(Bucket);
   for (std::size_t index = 0; index <= last; ++index) {
     std::size_t fill = 0;
     for (const auto& slot : buckets.first[index].slots) {
-      const Record* record = Bucket::record_of(slot.load(std::memory_order_acquire));
+      const Record* record = record_of(slot.load(std::memory_order_acquire));
       if (record == nullptr) continue;
       ++fill;
       const std::size_t probes = (index - home_of(record->key())) & last;

@@ -3,6 +3,8 @@
 #include "pkg/cmap/inspect.h"
 #include "pkg/cmap/inspect_buckets.h"
 #include "pkg/cmap/split_table.h"
+#include "pkg/cmap/sync_table.h"
+#include "pkg/cmap/versioned_segment.h"
 
 #include <cstdint>
 #include <vector>
@@ -25,6 +27,7 @@ void FlatTable::describe(const Key& key, ProbeChain& chain) const {
   if (key.text.empty() && placement_.by_text()) return;
   const View table = view();
   const std::uint64_t hash = placement_(key);
+  chain.tables = 1;
   describe_buckets(table, table.home(hash), hash, key, chain);
 }
 
@@ -32,6 +35,25 @@ void FlatTable::count(TableCensus& census) const {
   const View table = view();
   census.tombstones += tombstones();
   count_buckets(table, [&](const Key& key) { return table.home(placement_(key)); }, census);
+}
+
+void SyncTable::describe(std::uint64_t hash, const Key& key, ProbeChain& chain) const {
+  if (word_ == 0) return;
+  describe_buckets(view(), view().home(hash), hash, key, chain, &SyncWord::record);
+}
+
+void SyncTable::count(const Placement& placement, TableCensus& census) const {
+  if (word_ == 0) return;
+  const View table = view();
+  count_buckets(
+      table, [&](const Key& key) { return table.home(placement(key)); }, census, &SyncWord::record);
+}
+
+void VersionedSegment::count(std::uintptr_t word, const Placement& placement, TableCensus& census) {
+  const Buckets all = buckets(word);
+  census.tombstones += of(word)->tombstones.load(std::memory_order_relaxed);
+  census.bytes += sizeof(VersionedSegment);
+  count_buckets(all, [&](const Key& key) { return home(all, placement(key)); }, census);
 }
 
 Position SplitTable::position_of(const Key& key) const noexcept {

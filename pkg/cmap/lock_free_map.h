@@ -48,6 +48,6 @@ struct SegmentLocks {
 /// before they are copied, Cliff Click, "A lock-free hash table", 2007; tags and overflow bits of a
 /// bucket, see Bucket.
 using LockFreeMap = SplitMap<SegmentLocks>;
-static_assert(ConcurrentMap<LockFreeMap> && Inspectable<LockFreeMap>);
+static_assert(ConcurrentMap<LockFreeMap>);
 
 }  // namespace podkeeper::cmap

@@ -39,8 +39,7 @@ class LockedMap {
                  std::span<const Record*> found) const {
     for_each_group(keys, found, [this](std::span<const Key> some, std::span<const Record*> into) {
       ReadLock<M> lock(mutex_, counters_);
-      const FlatTable* table = &table_;
-      find_group(some, into, [table](const Key&) -> const FlatTable& { return *table; });
+      find_group(some, into, table_);
     });
   }
 
@@ -102,7 +101,7 @@ class LockedMap {
     return {.shard = 0, .bucket = beside_writers().home_bucket(key)};
   }
   [[nodiscard]] ProbeChain describe(const base::Epoch::Guard&, const Key& key) const {
-    ProbeChain chain{.tables = 1};
+    ProbeChain chain;
     beside_writers().describe(key, chain);
     return chain;
   }

@@ -43,7 +43,7 @@ class Map final : public Observed {
     return static_cast<const V*>(found);
   }
   /// found[i] = find(keys[i]) for each key, each as of its own moment. `found` must be as long as
-  /// `keys`. Table strategies fetch 16 keys' buckets, then their records, before they compare, so
+  /// `keys`. Every strategy fetches 16 keys' buckets, then their records, before it compares, so
   /// that the cache misses overlap: worth it from about four keys on.
   void find_many(const base::Epoch::Guard& guard, std::span<const Key> keys,
                  std::span<const Record*> found) const {

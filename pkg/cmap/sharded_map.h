@@ -54,6 +54,6 @@ class ShardedMap : public SplitMap<ShardLocks> {
   explicit ShardedMap(std::size_t shards, Hash hash = Hash::kXXH3)
       : SplitMap(ShardLocks(shards), hash) {}
 };
-static_assert(ConcurrentMap<ShardedMap> && Inspectable<ShardedMap>);
+static_assert(ConcurrentMap<ShardedMap>);
 
 }  // namespace podkeeper::cmap

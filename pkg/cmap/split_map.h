@@ -45,7 +45,7 @@ class SplitMap {
   void find_many(const base::Epoch::Guard&, std::span<const Key> keys,
                  std::span<const Record*> found) const {
     for_each_group(keys, found, [this](std::span<const Key> some, std::span<const Record*> into) {
-      find_group(some, into, [this](const Key&) -> const SplitTable& { return table_; });
+      find_group(some, into, table_);
     });
   }
 

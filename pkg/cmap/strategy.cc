@@ -37,12 +37,8 @@ class Entry final : public detail::AnyMap {
   }
   void find_many(const base::Epoch::Guard& guard, std::span<const Key> keys,
                  std::span<const Record*> found) const override {
-    if constexpr (BulkFind<M>) {
-      check_lengths(keys, found);
-      map_.find_many(guard, keys, found);
-    } else {
-      AnyMap::find_many(guard, keys, found);
-    }
+    check_lengths(keys, found);
+    map_.find_many(guard, keys, found);
   }
   bool put(base::Ref<const Record> record) override { return map_.put(std::move(record)); }
   bool erase(const Key& key) override { return map_.erase(key); }
@@ -61,27 +57,20 @@ class Entry final : public detail::AnyMap {
   std::optional<std::uint64_t> for_each_from(
       const base::Epoch::Guard& guard, std::uint64_t position,
       const std::function<void(const Record&)>& visit) const override {
-    if constexpr (StretchWalk<M>) {
-      return map_.for_each_from(guard, position, visit);
-    } else {
-      return AnyMap::for_each_from(guard, position, visit);
-    }
+    return map_.for_each_from(guard, position, visit);
   }
   [[nodiscard]] std::size_t size() const override { return map_.size(); }
   [[nodiscard]] MapStats stats() const override { return map_.stats(); }
 
   [[nodiscard]] Position position_of(const Key& key) const override {
-    if constexpr (Inspectable<M>) return map_.position_of(key);
-    return AnyMap::position_of(key);
+    return map_.position_of(key);
   }
   [[nodiscard]] ProbeChain describe(const base::Epoch::Guard& guard,
                                     const Key& key) const override {
-    if constexpr (Inspectable<M>) return map_.describe(guard, key);
-    return AnyMap::describe(guard, key);
+    return map_.describe(guard, key);
   }
   [[nodiscard]] std::vector<TableCensus> census(const base::Epoch::Guard& guard) const override {
-    if constexpr (Inspectable<M>) return map_.census(guard);
-    return AnyMap::census(guard);
+    return map_.census(guard);
   }
 
  private:
@@ -123,22 +112,6 @@ const char* to_string(MigrationPhase phase) noexcept {
 }
 
 const char* to_string(Hash hash) noexcept { return hash == Hash::kXXH3 ? "XXH3" : "FNV1a"; }
-
-void detail::AnyMap::find_many(const base::Epoch::Guard& guard, std::span<const Key> keys,
-                               std::span<const Record*> found) const {
-  check_lengths(keys, found);
-  for (std::size_t i = 0; i < keys.size(); ++i) found[i] = find(guard, keys[i]);
-}
-Position detail::AnyMap::position_of(const Key&) const { return {}; }
-ProbeChain detail::AnyMap::describe(const base::Epoch::Guard&, const Key&) const { return {}; }
-std::vector<TableCensus> detail::AnyMap::census(const base::Epoch::Guard&) const { return {}; }
-
-std::optional<std::uint64_t> detail::AnyMap::for_each_from(
-    const base::Epoch::Guard& guard, std::uint64_t /*position*/,
-    const std::function<void(const Record&)>& visit) const {
-  for_each(guard, visit);
-  return std::nullopt;
-}
 
 std::unique_ptr<detail::AnyMap> detail::make_map(const MapOptions& options) {
   switch (options.strategy) {

@@ -74,12 +74,17 @@ struct MapStats {
 ///  * A writer waits for the readers that were there before it, never for those that come after.
 ///  * size() is exact while nobody writes; meanwhile it lies between the sizes before and after
 ///  those writes.
+///  * What its locks guard bears a WriteFlag that is always on: a lock that did not guard it is
+///  misuse, and told.
 template <class M>
 concept ConcurrentMap =
     requires(M map, const M& constant, const base::Epoch::Guard& guard, const Key& key,
-             base::Ref<const Record> record, const Record* expected,
+             base::Ref<const Record> record, const Record* expected, std::span<const Key> keys,
+             std::span<const Record*> found, std::uint64_t position,
              const std::function<void(const Record&)>& visit) {
       { constant.find(guard, key) } -> std::same_as<const Record*>;
+      /// Many keys at once, their cache misses overlapped; see Map::find_many().
+      { constant.find_many(guard, keys, found) };
       /// True when the key was new.
       { map.put(record) } -> std::same_as<bool>;
       /// True when there was something to erase.
@@ -92,34 +97,16 @@ concept ConcurrentMap =
       /// which holds nothing.
       { map.compare_and_erase(guard, key, expected) } -> std::same_as<bool>;
       { constant.for_each(guard, visit) };
-      { constant.size() } -> std::same_as<std::size_t>;
-      { constant.stats() } -> std::same_as<MapStats>;
-    };
-
-/// A strategy that looks many keys up at once, overlapping their cache misses; see
-/// Map::find_many().
-template <class M>
-concept BulkFind = requires(const M& constant, const base::Epoch::Guard& guard,
-                            std::span<const Key> keys, std::span<const Record*> found) {
-  { constant.find_many(guard, keys, found) };
-};
-
-/// A strategy that shows the inside of its tables; what it shows is told at Observed.
-template <class M>
-concept Inspectable = requires(const M& constant, const base::Epoch::Guard& guard, const Key& key) {
-  { constant.position_of(key) } -> std::same_as<Position>;
-  { constant.describe(guard, key) } -> std::same_as<ProbeChain>;
-  { constant.census(guard) } -> std::same_as<std::vector<TableCensus>>;
-};
-
-/// A strategy that walks in bounded steps; see AnyMap::for_each_from().
-template <class M>
-concept StretchWalk =
-    requires(const M& constant, const base::Epoch::Guard& guard, std::uint64_t position,
-             const std::function<void(const Record&)>& visit) {
+      /// for_each() in bounded steps; see AnyMap::for_each_from().
       {
         constant.for_each_from(guard, position, visit)
       } -> std::same_as<std::optional<std::uint64_t>>;
+      { constant.size() } -> std::same_as<std::size_t>;
+      { constant.stats() } -> std::same_as<MapStats>;
+      // The inside of its tables; what it shows is told at Observed.
+      { constant.position_of(key) } -> std::same_as<Position>;
+      { constant.describe(guard, key) } -> std::same_as<ProbeChain>;
+      { constant.census(guard) } -> std::same_as<std::vector<TableCensus>>;
     };
 
 namespace detail {
@@ -129,7 +116,7 @@ class AnyMap {
   virtual ~AnyMap() = default;
   virtual const Record* find(const base::Epoch::Guard& guard, const Key& key) const = 0;
   virtual void find_many(const base::Epoch::Guard& guard, std::span<const Key> keys,
-                         std::span<const Record*> found) const;
+                         std::span<const Record*> found) const = 0;
   virtual bool put(base::Ref<const Record> record) = 0;
   virtual bool erase(const Key& key) = 0;
   virtual bool compare_and_put(const base::Epoch::Guard& guard, const Record* expected,
@@ -141,16 +128,16 @@ class AnyMap {
   /// for_each() in steps: shows the few hundred records that lie from `position` on and gives the
   /// position of the rest, nothing after the last; begin at 0. Positions are hashes, so the rules
   /// of for_each() hold over all steps together, although guards come and go and tables change
-  /// their size in between. A strategy that is no StretchWalk shows all in one step.
+  /// their size in between.
   virtual std::optional<std::uint64_t> for_each_from(
       const base::Epoch::Guard& guard, std::uint64_t position,
-      const std::function<void(const Record&)>& visit) const;
+      const std::function<void(const Record&)>& visit) const = 0;
   virtual std::size_t size() const = 0;
   virtual MapStats stats() const = 0;
-  // See Observed; a strategy without a position, a chain or a census has the empty ones.
-  virtual Position position_of(const Key& key) const;
-  virtual ProbeChain describe(const base::Epoch::Guard& guard, const Key& key) const;
-  virtual std::vector<TableCensus> census(const base::Epoch::Guard& guard) const;
+  // See Observed.
+  virtual Position position_of(const Key& key) const = 0;
+  virtual ProbeChain describe(const base::Epoch::Guard& guard, const Key& key) const = 0;
+  virtual std::vector<TableCensus> census(const base::Epoch::Guard& guard) const = 0;
 };
 std::unique_ptr<AnyMap> make_map(const MapOptions& options);
 }  // namespace detail

@@ -4,8 +4,8 @@
 #include "pkg/cmap/probes.h"
 
 #include <algorithm>
+#include <source_location>
 #include <utility>
-#include <vector>
 
 namespace podkeeper::cmap {
 namespace {
@@ -16,6 +16,23 @@ constexpr std::size_t kDeadSlotsFree = 4;
 std::size_t at_least_none(std::ptrdiff_t entries) {
   return entries < 0 ? 0 : static_cast<std::size_t>(entries);
 }
+
+/// Holds a mutex for a scope, if it was free at once.
+class IfFree {
+ public:
+  explicit IfFree(base::Mutex& mutex) PK_NO_THREAD_SAFETY_ANALYSIS : mutex_(mutex),
+                                                                     held_(mutex.try_lock()) {}
+  ~IfFree() PK_NO_THREAD_SAFETY_ANALYSIS {
+    if (held_) mutex_.unlock();
+  }
+  IfFree(const IfFree&) = delete;
+  IfFree& operator=(const IfFree&) = delete;
+  [[nodiscard]] bool held() const noexcept { return held_; }
+
+ private:
+  base::Mutex& mutex_;
+  const bool held_;
+};
 
 }  // namespace
 
@@ -61,8 +78,8 @@ SyncMap::~SyncMap() {
     table.retire();
   };
   for (Part& part : parts_) {
-    drop(SyncTable(part.read.load(std::memory_order_acquire)));
-    drop(SyncTable(part.dirty.load(std::memory_order_acquire)));
+    drop(read_table(part));
+    drop(dirty_table(part));
   }
 }
 
@@ -71,7 +88,7 @@ SyncTable::Hit SyncMap::search(Part& part, std::uint64_t hash, const Key& key, S
   for (;;) {
     // A key moves from the dirty table to a read table that is published before the dirty table
     // goes: who finds it in neither, and the read table still the same, knows that it was absent.
-    const SyncTable dirty(part.dirty.load(std::memory_order_acquire));
+    const SyncTable dirty = dirty_table(part);
     if (dirty) {
       const SyncTable::Hit hit = dirty.locate(hash, key);
       if (count_misses) {
@@ -80,7 +97,7 @@ SyncTable::Hit SyncMap::search(Part& part, std::uint64_t hash, const Key& key, S
       }
       if (hit.slot != nullptr) return hit;
     }
-    const SyncTable now(part.read.load(std::memory_order_acquire));
+    const SyncTable now = read_table(part);
     if (now.word() == read.word()) return {};
     read = now;
     const SyncTable::Hit hit = read.locate(hash, key);
@@ -107,7 +124,7 @@ SyncMap::Step SyncMap::change_slot(SyncTable::Hit hit, std::uint64_t hash, const
 
 SyncMap::Step SyncMap::try_change(Part& part, std::uint64_t hash, const Change& change,
                                   const Record** before) {
-  const SyncTable read(part.read.load(std::memory_order_acquire));
+  const SyncTable read = read_table(part);
   SyncTable::Hit hit = read.locate(hash, change.key);
   if (hit.slot == nullptr) hit = search(part, hash, change.key, read, change.record == nullptr);
   if (hit.slot != nullptr) return change_slot(hit, hash, change, before);
@@ -162,7 +179,8 @@ SyncMap::Outcome SyncMap::commit(const Change& change) {
       if (step == Step::kNeedsSlot) {
         {
           CountedLock lock(part.mutex, counters_);
-          step = add(part, hash, change, move);
+          step = part.flag.write(
+              [&]() PK_NO_THREAD_SAFETY_ANALYSIS { return add(part, hash, change, move); });
         }
         outcome.before = nullptr;
         if (step == Step::kNeedsSlot) move.provide();
@@ -227,12 +245,15 @@ bool SyncMap::wants_compaction(const Part& part) noexcept {
   return slots > entries + entries / 2 + kDeadSlotsFree;
 }
 
-void SyncMap::promote(Part& part) const {
+void SyncMap::promote(Part& part) const PK_NO_THREAD_SAFETY_ANALYSIS {
+  Caller::mine().at(std::source_location::current());  // a find has not told its call site
   Move move;
   for (bool settled = false; !settled;) {
-    if (!part.mutex.try_lock()) return;  // somebody moves or adds: the next miss will see to it
-    settled = !wants_promotion(part) || rebuild(part, move);
-    part.mutex.unlock();
+    {
+      const IfFree lock(part.mutex);
+      if (!lock.held()) return;  // somebody moves or adds: the next miss will see to it
+      settled = !wants_promotion(part) || rebuild(part, move);
+    }
     if (!settled) move.provide();
   }
 }
@@ -249,6 +270,10 @@ void SyncMap::compact(Part& part) const {
 }
 
 bool SyncMap::rebuild(Part& part, Move& move) const {
+  return part.flag.write([&]() PK_NO_THREAD_SAFETY_ANALYSIS { return move_both(part, move); });
+}
+
+bool SyncMap::move_both(Part& part, Move& move) const {
   const SyncTable read(part.read.load(std::memory_order_relaxed));
   const SyncTable dirty(part.dirty.load(std::memory_order_relaxed));
   // Once the erased keys are expunged they cannot come back without the mutex: the number of
@@ -267,37 +292,6 @@ bool SyncMap::rebuild(Part& part, Move& move) const {
   move.left = {read, dirty};
   probes::grew("part", read.buckets() + dirty.buckets(), into.buckets(), moved);
   return true;
-}
-
-void SyncMap::for_each(const base::Epoch::Guard&,
-                       const std::function<void(const Record&)>& visit) const {
-  std::vector<const Record*> batch;
-  for (Part& part : parts_) show(part, visit, batch);
-}
-
-std::optional<std::uint64_t> SyncMap::for_each_from(
-    const base::Epoch::Guard&, std::uint64_t position,
-    const std::function<void(const Record&)>& visit) const {
-  std::vector<const Record*> batch;
-  show(part_of(position), visit, batch);
-  const std::uint64_t next = position + (std::uint64_t{1} << (64 - SyncTable::kSkippedBits));
-  return next == 0 ? std::nullopt : std::optional(next);
-}
-
-void SyncMap::show(Part& part, const std::function<void(const Record&)>& visit,
-                   std::vector<const Record*>& batch) const {
-  batch.clear();
-  for (std::size_t slots = 0;;) {
-    batch.reserve(slots);
-    CountedLock lock(part.mutex, counters_);
-    slots = part.slots.load(std::memory_order_relaxed);
-    if (batch.capacity() < slots) continue;
-    const auto take = [&batch](const Record& record) { batch.push_back(&record); };
-    SyncTable(part.read.load(std::memory_order_relaxed)).each(take);
-    SyncTable(part.dirty.load(std::memory_order_relaxed)).each(take);
-    break;
-  }
-  for (const Record* record : batch) visit(*record);
 }
 
 std::size_t SyncMap::size() const {

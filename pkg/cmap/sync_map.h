@@ -6,9 +6,11 @@
 #include "pkg/base/thread_annotations.h"
 #include "pkg/cmap/change.h"
 #include "pkg/cmap/counters.h"
+#include "pkg/cmap/inspect.h"
 #include "pkg/cmap/record.h"
 #include "pkg/cmap/strategy.h"
 #include "pkg/cmap/sync_table.h"
+#include "pkg/cmap/write_flag.h"
 
 #include <array>
 #include <atomic>
@@ -16,6 +18,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <vector>
 
 namespace podkeeper::cmap {
@@ -44,8 +47,9 @@ namespace podkeeper::cmap {
 ///  * Growth: the dirty table doubles in O(its entries) under the part's mutex; a promotion is
 ///    O(entries of the part), about 1/kParts of the map, and as much for an erase that leaves a
 ///    third of the slots dead. Amortized O(1) each. Readers never wait for either.
-///  * for_each() holds one part's mutex while it collects the part's pointers; it sees each key as
-///    of some moment of the walk.
+///  * for_each() holds one part's mutex while it collects a stretch of at most a few hundred
+///    pointers from both tables: what is promoted between two stretches is in one table or the
+///    other, with the same hash. It sees each key as of some moment of the walk.
 ///  * Memory: 12..23 B an entry, half as much again while erased keys wait for a promotion; during
 ///    one, twice the part's.
 class SyncMap {
@@ -59,12 +63,14 @@ class SyncMap {
   const Record* find(const base::Epoch::Guard&, const Key& key) const {
     const std::uint64_t hash = placement_(key);
     Part& part = part_of(hash);
-    const SyncTable read(part.read.load(std::memory_order_acquire));
+    const SyncTable read = read_table(part);
     const SyncTable::Hit hit = read.locate(hash, key);
     if (hit.slot != nullptr) [[likely]]
       return SyncWord::record(hit.word);
     return SyncWord::record(search(part, hash, key, read, true).word);
   }
+  void find_many(const base::Epoch::Guard& guard, std::span<const Key> keys,
+                 std::span<const Record*> found) const;
   bool put(base::Ref<const Record> record);
   bool erase(const Key& key);
   bool compare_and_put(const base::Epoch::Guard& guard, const Record* expected,
@@ -72,12 +78,21 @@ class SyncMap {
   bool compare_and_erase(const base::Epoch::Guard& guard, const Key& key, const Record* expected);
   void for_each(const base::Epoch::Guard& guard,
                 const std::function<void(const Record&)>& visit) const;
-  /// A stretch is a part.
+  /// A stretch is 64 buckets of the larger of a part's two tables.
   std::optional<std::uint64_t> for_each_from(const base::Epoch::Guard& guard,
                                              std::uint64_t position,
                                              const std::function<void(const Record&)>& visit) const;
   [[nodiscard]] std::size_t size() const;
   [[nodiscard]] MapStats stats() const;
+
+  // See Observed. A shard is a part; its chain goes through the read table, then the dirty one.
+  [[nodiscard]] Position position_of(const Key& key) const;
+  [[nodiscard]] ProbeChain describe(const base::Epoch::Guard& guard, const Key& key) const;
+  [[nodiscard]] std::vector<TableCensus> census(const base::Epoch::Guard& guard) const;
+
+  /// Guards what is done to the key's part under its mutex (new slots, moves, walks): they panic
+  /// when the mutex did not. What needs no mutex is not guarded.
+  [[nodiscard]] WriteFlag& flag(const Key& key) noexcept { return part_of(placement_(key)).flag; }
 
   /// Where the keys are, over all parts.
   struct Levels {
@@ -90,7 +105,7 @@ class SyncMap {
   static constexpr std::size_t kParts = std::size_t{1} << SyncTable::kSkippedBits;
 
  private:
-  /// Two cache lines: what readers load, and what writers write.
+  /// What readers load, on a cache line of its own, and what writers write.
   struct alignas(64) Part {
     std::atomic<std::uintptr_t> read{0};   ///< a SyncTable, always
     std::atomic<std::uintptr_t> dirty{0};  ///< a SyncTable while the part is amended, else 0
@@ -100,6 +115,7 @@ class SyncMap {
     std::atomic<std::size_t> slots{0};  ///< taken in both tables; written under the mutex
     std::size_t dirty_slots PK_GUARDED_BY(mutex) = 0;
     std::uint64_t promotions PK_GUARDED_BY(mutex) = 0;
+    WriteFlag flag;  ///< says when the mutex did not guard the part
   };
   static_assert(alignof(Part) == 64, "a writer of one part must not disturb the readers of any");
 
@@ -110,9 +126,17 @@ class SyncMap {
   };
   enum class Step { kDone, kRefused, kAgain, kNeedsSlot };
   struct Move;
+  struct Lookup;
 
-  [[nodiscard]] Part& part_of(std::uint64_t hash) const noexcept {
-    return parts_[hash >> (64 - SyncTable::kSkippedBits)];
+  static std::size_t index_of(std::uint64_t hash) noexcept {
+    return static_cast<std::size_t>(hash >> (64 - SyncTable::kSkippedBits));
+  }
+  [[nodiscard]] Part& part_of(std::uint64_t hash) const noexcept { return parts_[index_of(hash)]; }
+  static SyncTable read_table(const Part& part) noexcept {
+    return SyncTable(part.read.load(std::memory_order_acquire));
+  }
+  static SyncTable dirty_table(const Part& part) noexcept {
+    return SyncTable(part.dirty.load(std::memory_order_acquire));
   }
   /// Goes on where `read` has no slot of the key, through dirty and later read tables.
   SyncTable::Hit search(Part& part, std::uint64_t hash, const Key& key, SyncTable read,
@@ -125,14 +149,15 @@ class SyncMap {
   Step add(Part& part, std::uint64_t hash, const Change& change, Move& move)
       PK_REQUIRES(part.mutex);
 
-  void show(Part& part, const std::function<void(const Record&)>& visit,
-            std::vector<const Record*>& batch) const;
+  /// Collects one stretch, as walk_stretch() asks for.
+  bool collect(std::optional<std::uint64_t>* position, std::vector<const Record*>* out) const;
 
   static bool wants_promotion(const Part& part) noexcept;
   static bool wants_compaction(const Part& part) noexcept;
   void promote(Part& part) const;
   void compact(Part& part) const;
   bool rebuild(Part& part, Move& move) const PK_REQUIRES(part.mutex);
+  bool move_both(Part& part, Move& move) const PK_REQUIRES(part.mutex);
 
   const Placement placement_;
   const Hash hash_;

@@ -3,6 +3,7 @@
 #include "pkg/base/epoch.h"
 #include "pkg/base/panic.h"
 
+#include <algorithm>
 #include <bit>
 #include <memory>
 #include <new>
@@ -35,15 +36,15 @@ SyncTable SyncTable::make(std::size_t buckets) {
 }
 
 void SyncTable::free() noexcept {
-  if (word_ != 0) free_buckets(view().buckets);
+  if (word_ != 0) free_buckets(view().first);
   word_ = 0;
 }
 
 void SyncTable::retire() const {
-  if (word_ != 0) base::Epoch::retire(view().buckets, free_buckets, bytes());
+  if (word_ != 0) base::Epoch::retire(view().first, free_buckets, bytes());
 }
 
-std::size_t SyncTable::buckets() const noexcept { return word_ == 0 ? 0 : view().mask + 1; }
+std::size_t SyncTable::buckets() const noexcept { return word_ == 0 ? 0 : view().mask() + 1; }
 
 std::size_t SyncTable::buckets_for(std::size_t keys) noexcept {
   std::size_t buckets = 1;
@@ -55,9 +56,10 @@ SyncTable::Sharing SyncTable::share(std::uint64_t hash, const Placement& placeme
   if (word_ == 0) return Sharing::kNone;
   const View table = view();
   auto result = Sharing::kNone;
-  std::size_t index = table.home(hash);
-  for (std::size_t probe = 0; probe <= table.mask; ++probe, index = (index + 1) & table.mask) {
-    Bucket& bucket = table.buckets[index];
+  const std::size_t last = table.mask();
+  const std::size_t home = table.home(hash);
+  for (std::size_t probe = 0; probe <= last; ++probe) {
+    Bucket& bucket = table.first[(home + probe) & last];
     const std::uint64_t meta = bucket.meta.load(std::memory_order_relaxed);
     for (std::uint64_t m = Bucket::matches(meta, hash); m != 0; m &= m - 1) {
       auto& slot = bucket.slots[static_cast<std::size_t>(std::countr_zero(m)) / 8];
@@ -81,8 +83,8 @@ void SyncTable::place(std::uint64_t hash, const Record* record, bool shared) con
   const View table = view();
   const std::uintptr_t word =
       SyncWord::of(record) | (shared ? SyncWord::kShared : std::uintptr_t{0});
-  for (std::size_t index = table.home(hash);; index = (index + 1) & table.mask) {
-    Bucket& bucket = table.buckets[index];
+  for (std::size_t index = table.home(hash);; ++index) {
+    Bucket& bucket = table.first[index & table.mask()];
     const std::uint64_t meta = bucket.meta.load(std::memory_order_relaxed);
     if (const std::uint64_t free = ~meta & Bucket::kPresent; free != 0) {
       // The record before its tag: who sees the tag sees the record.
@@ -96,11 +98,54 @@ void SyncTable::place(std::uint64_t hash, const Record* record, bool shared) con
   }
 }
 
+void SyncTable::prefetch_record(std::uint64_t hash) const noexcept {
+  const View table = view();
+  const Bucket& bucket = table.first[table.home(hash)];
+  const std::uint64_t m = Bucket::matches(bucket.meta.load(std::memory_order_acquire), hash);
+  if (m == 0) return;
+  const auto& slot = bucket.slots[static_cast<std::size_t>(std::countr_zero(m)) / 8];
+  const Record* record = SyncWord::record(slot.load(std::memory_order_relaxed));
+  if (record == nullptr) return;
+  __builtin_prefetch(record);
+  __builtin_prefetch(reinterpret_cast<const char*>(record) + 64);
+}
+
+std::uint64_t SyncTable::stretch_end(std::uint64_t from) const noexcept {
+  const unsigned fixed = kSkippedBits + std::max(view().log2, kStretchLog2) - kStretchLog2;
+  return from | (~std::uint64_t{0} >> fixed);
+}
+
+bool SyncTable::collect(std::uint64_t from, std::uint64_t last, const Placement& placement,
+                        std::vector<const Record*>* out) const noexcept {
+  if (word_ == 0) return true;
+  const View table = view();
+  const std::size_t first = table.home(from);
+  const std::size_t end = table.home(last);
+  // Beyond its last bucket a stretch goes on for as long as keys may have passed the one before.
+  bool more = true;
+  for (std::size_t i = first; more && i - first <= table.mask(); ++i) {
+    const Bucket& bucket = table.first[i & table.mask()];
+    for (const auto& slot : bucket.slots) {
+      const Record* record = SyncWord::record(slot.load(std::memory_order_acquire));
+      if (record == nullptr) continue;
+      const std::uint64_t hash = placement(record->key());
+      if (hash < from || hash > last) continue;
+      if (out->size() == out->capacity()) {
+        out->clear();
+        return false;
+      }
+      out->push_back(record);
+    }
+    more = i < end || (bucket.meta.load(std::memory_order_relaxed) >> 56) != 0;
+  }
+  return true;
+}
+
 std::size_t SyncTable::expunge() const noexcept {
   std::size_t records = 0;
   const View all = view();
-  for (std::size_t i = 0; word_ != 0 && i <= all.mask; ++i) {
-    for (auto& slot : all.buckets[i].slots) {
+  for (std::size_t i = 0; word_ != 0 && i <= all.mask(); ++i) {
+    for (auto& slot : all.first[i].slots) {
       std::uintptr_t word = slot.load(std::memory_order_acquire);
       while (SyncWord::is_erased(word) &&
              !slot.compare_exchange_weak(word, SyncWord::kExpunged, std::memory_order_acq_rel)) {
@@ -114,8 +159,8 @@ std::size_t SyncTable::expunge() const noexcept {
 std::size_t SyncTable::drain(SyncTable to, const Placement& placement) const noexcept {
   std::size_t moved = 0;
   const View all = view();
-  for (std::size_t i = 0; word_ != 0 && i <= all.mask; ++i) {
-    for (auto& slot : all.buckets[i].slots) {
+  for (std::size_t i = 0; word_ != 0 && i <= all.mask(); ++i) {
+    for (auto& slot : all.first[i].slots) {
       std::uintptr_t word = slot.load(std::memory_order_acquire);
       if (word == SyncWord::kFree) continue;
       while (!slot.compare_exchange_weak(word, settled(word), std::memory_order_acq_rel)) {

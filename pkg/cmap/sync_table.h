@@ -1,6 +1,7 @@
 #pragma once
 
 #include "pkg/cmap/bucket.h"
+#include "pkg/cmap/inspect.h"
 #include "pkg/cmap/record.h"
 
 #include <atomic>
@@ -8,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <utility>
+#include <vector>
 
 namespace podkeeper::cmap {
 
@@ -40,7 +42,8 @@ struct SyncWord {
   static bool is_erased(std::uintptr_t word) noexcept { return (word & kErased) != 0; }
   /// Null where there is none.
   static const Record* record(std::uintptr_t word) noexcept {
-    if (is_erased(word)) return nullptr;
+    if (is_erased(word)) [[unlikely]]
+      return nullptr;
     return reinterpret_cast<const Record*>(word & ~(kFrozen | kShared));
   }
   static bool is_frozen(std::uintptr_t word) noexcept { return (word & (kFrozen | kErased)) == 1; }
@@ -90,6 +93,30 @@ class SyncTable {
   /// `hash` is what the map places the key by.
   [[nodiscard]] Hit locate(std::uint64_t hash, const Key& key) const noexcept;
 
+  /// The two cache misses of a locate(), started without waiting for them; see Buckets.
+  void prefetch_bucket(std::uint64_t hash) const noexcept {
+    const View table = view();
+    table.prefetch_bucket(table.home(hash));
+  }
+  void prefetch_record(std::uint64_t hash) const noexcept;
+
+  /// The last hash of the stretch of a walk that `from` lies in: of kStretchBuckets' keys.
+  [[nodiscard]] std::uint64_t stretch_end(std::uint64_t from) const noexcept;
+  /// Adds the records whose keys are placed by `from` to `last`. False, with `out` empty, when
+  /// `out` has not the capacity: it never allocates. The owner only. O(slots of the stretch).
+  [[nodiscard]] bool collect(std::uint64_t from, std::uint64_t last, const Placement& placement,
+                             std::vector<const Record*>* out) const noexcept;
+
+  /// For Observed; any thread. The key's home bucket; what a search for it meets; how full it is.
+  [[nodiscard]] std::size_t home_bucket(std::uint64_t hash) const noexcept {
+    return view().home(hash);
+  }
+  void describe(std::uint64_t hash, const Key& key, ProbeChain& chain) const;
+  void count(const Placement& placement, TableCensus& census) const;
+
+  static constexpr unsigned kStretchLog2 = 6;
+  static constexpr std::size_t kStretchBuckets = std::size_t{1} << kStretchLog2;
+
   enum class Sharing { kNone, kMarked, kChanged };
   /// Marks the records of other keys of exactly this hash as shared. kChanged: a slot of it was
   /// changed meanwhile, look again. The owner only.
@@ -110,8 +137,8 @@ class SyncTable {
   template <class F>
   void each(F&& take) const {
     const View all = view();
-    for (std::size_t i = 0; all.buckets != nullptr && i <= all.mask; ++i) {
-      for (const auto& slot : all.buckets[i].slots) {
+    for (std::size_t i = 0; all.first != nullptr && i <= all.mask(); ++i) {
+      for (const auto& slot : all.first[i].slots) {
         const Record* record = SyncWord::record(slot.load(std::memory_order_acquire));
         if (record != nullptr) take(*record);
       }
@@ -119,10 +146,7 @@ class SyncTable {
   }
 
  private:
-  struct View {
-    Bucket* buckets;
-    std::size_t mask;
-    unsigned log2;
+  struct View : Buckets {
     [[nodiscard]] std::size_t home(std::uint64_t hash) const noexcept {
       return static_cast<std::size_t>(((hash << kSkippedBits) >> 1) >> (63 - log2));
     }
@@ -130,7 +154,7 @@ class SyncTable {
   [[nodiscard]] View view() const noexcept {
     constexpr std::uintptr_t kLow = alignof(Bucket) - 1;
     const auto log2 = static_cast<unsigned>(word_ & kLow);
-    return {reinterpret_cast<Bucket*>(word_ & ~kLow), (std::size_t{1} << log2) - 1, log2};
+    return {{reinterpret_cast<Bucket*>(word_ & ~kLow), log2}};
   }
 
   std::uintptr_t word_ = 0;  ///< address of the buckets, in the low six bits log2 of their number
@@ -138,9 +162,10 @@ class SyncTable {
 
 inline SyncTable::Hit SyncTable::locate(std::uint64_t hash, const Key& key) const noexcept {
   const View table = view();
-  std::size_t index = table.home(hash);
-  for (std::size_t probe = 0; probe <= table.mask; ++probe, index = (index + 1) & table.mask) {
-    Bucket& bucket = table.buckets[index];
+  const std::size_t last = table.mask();
+  const std::size_t home = table.home(hash);
+  for (std::size_t probe = 0; probe <= last; ++probe) {
+    Bucket& bucket = table.first[(home + probe) & last];
     const std::uint64_t meta = bucket.meta.load(std::memory_order_acquire);
     for (std::uint64_t m = Bucket::matches(meta, hash); m != 0; m &= m - 1) {
       auto& slot = bucket.slots[static_cast<std::size_t>(std::countr_zero(m)) / 8];

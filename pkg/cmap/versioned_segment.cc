@@ -36,7 +36,8 @@ void VersionedSegment::erase(const Buckets::Place& at) noexcept {
   at.word().store(0, std::memory_order_release);
   Buckets::free_tag(at);
   --entries;
-  if (at.displaced) ++tombstones;
+  if (!at.displaced) return;
+  tombstones.store(tombstones.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
 }
 
 VersionedDirectory VersionedDirectory::make(unsigned log2) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "pkg/cmap/bucket.h"
+#include "pkg/cmap/inspect.h"
 #include "pkg/cmap/record.h"
 
 #include <array>
@@ -18,7 +19,7 @@ namespace podkeeper::cmap {
 /// The home bucket is taken from bits 10 and up of the hash, those that neither the tag nor the
 /// overflow class use and the directory does not reach: a key has the same home whatever the depth.
 ///
-/// Everything but the buckets is the writer's, under the map's mutex.
+/// Everything but the buckets and what never changes is the writer's, under the map's mutex.
 struct alignas(64) VersionedSegment {
   static constexpr unsigned kLog2Min = 5;   ///< 32 buckets, 2 KiB
   static constexpr unsigned kLog2Max = 28;  ///< of keys that all have one hash; beyond, it panics
@@ -26,10 +27,11 @@ struct alignas(64) VersionedSegment {
   std::uint64_t birth = 0;           ///< the map's version when it was made
   VersionedSegment* next = nullptr;  ///< of those that wait with it
   std::uint32_t entries = 0;
-  std::uint32_t tombstones = 0;  ///< displaced entries erased: each may leave overflow bits behind
-  unsigned depth = 0;            ///< top bits of the hash that its keys have in common
-  unsigned log2 = kLog2Min;      ///< of its buckets
-  bool owns_records = false;     ///< whether it gives its records' counts back when it is freed
+  /// Displaced entries erased: each may leave overflow bits behind. Others may look.
+  std::atomic<std::uint32_t> tombstones{0};
+  unsigned depth = 0;         ///< top bits of the hash that its keys have in common
+  unsigned log2 = kLog2Min;   ///< of its buckets
+  bool owns_records = false;  ///< whether it gives its records' counts back when it is freed
 
   struct Free {
     void operator()(VersionedSegment* segment) const noexcept { free(segment); }
@@ -43,7 +45,8 @@ struct alignas(64) VersionedSegment {
     return sizeof(VersionedSegment) + (sizeof(Bucket) << log2);
   }
   [[nodiscard]] bool has_room() const noexcept {
-    return entries + 1 <= slots() * 4 / 5 && tombstones <= slots() / 8;
+    return entries + 1 <= slots() * 4 / 5 &&
+           tombstones.load(std::memory_order_relaxed) <= slots() / 8;
   }
   [[nodiscard]] std::uintptr_t word() const noexcept {
     return reinterpret_cast<std::uintptr_t>(this) | log2;
@@ -72,6 +75,8 @@ struct alignas(64) VersionedSegment {
     ++entries;
   }
   void erase(const Buckets::Place& at) noexcept;
+  /// For Observed; any thread. Adds what is in the segment. O(slots + entries).
+  static void count(std::uintptr_t word, const Placement& placement, TableCensus& census);
 
   /// Calls `visit(record)` for each record. O(slots).
   template <class F>

@@ -5,9 +5,12 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstdint>
 #include <numeric>
+#include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "tests/cmap/support/text_record.h"
@@ -19,11 +22,14 @@ using testing::Text;
 using testing::text;
 using testing::text_with_hash;
 
-constexpr Strategy kTableStrategies[] = {Strategy::kMutex, Strategy::kRWMutex, Strategy::kSharded,
-                                         Strategy::kLockFree};
-
 class Inspection : public ::testing::TestWithParam<Strategy> {
  protected:
+  [[nodiscard]] TableCensus total() const {
+    TableCensus sum;
+    for (const TableCensus& table : map_.census()) sum += table;
+    return sum;
+  }
+
   Map<Text> map_{MapOptions{.strategy = GetParam(), .shards = 4}};
 };
 
@@ -33,8 +39,7 @@ TEST_P(Inspection, CountsEveryEntryOnce) {
   const auto tables = map_.census();
   const bool one = GetParam() == Strategy::kMutex || GetParam() == Strategy::kRWMutex;
   EXPECT_EQ(tables.size() == 1, one);
-  TableCensus sum;
-  for (const TableCensus& table : tables) sum += table;
+  const TableCensus sum = total();
   EXPECT_EQ(sum.entries, kEntries);
   EXPECT_LE(sum.bytes, map_.stats().table_bytes) << "a directory is counted there alone";
   EXPECT_GE(sum.bytes, sum.buckets * 64);
@@ -57,6 +62,8 @@ TEST_P(Inspection, ShowsTheChainOfAKeyThatHadToPassFullBuckets) {
   for (std::uint64_t i = 0; i < 8; ++i) {
     map_.put(text_with_hash("ns/" + std::to_string(i), i, hash));
   }
+  // By the eighth miss SyncMap has them in its read table.
+  for (int i = 0; i < 8; ++i) map_.find(base::Epoch::Guard(), {"ns/7", hash});
   const ProbeChain chain = map_.describe({"ns/7", hash});
   EXPECT_EQ(chain.home, map_.position_of({"ns/7", hash}));
   EXPECT_TRUE(chain.found);
@@ -66,8 +73,12 @@ TEST_P(Inspection, ShowsTheChainOfAKeyThatHadToPassFullBuckets) {
   EXPECT_EQ(chain.probed[0].slots.size(), 7U);
   EXPECT_NE(chain.probed[0].overflow, 0);
   ASSERT_EQ(chain.probed[1].slots.size(), 1U);
-  EXPECT_EQ(chain.probed[1].slots[0].key, "ns/7");
   EXPECT_TRUE(chain.probed[1].slots[0].matches);
+  std::set<std::string> keys;
+  for (const ProbedBucket& bucket : chain.probed) {
+    for (const auto& slot : bucket.slots) keys.insert(slot.key);
+  }
+  EXPECT_EQ(keys.size(), 8U) << "each once";
   const std::string line = to_text(chain);
   EXPECT_NE(line.find(", found: ["), std::string::npos) << line;
   EXPECT_NE(line.find("f0* ns/7"), std::string::npos) << line;
@@ -78,14 +89,62 @@ TEST_P(Inspection, FindsAChainByTheHashAlone) {
   EXPECT_TRUE(map_.describe({{}, make_key("ns/a").hash}).found);
   EXPECT_FALSE(map_.describe(make_key("ns/b")).found);
 }
-INSTANTIATE_TEST_SUITE_P(Strategies, Inspection, ::testing::ValuesIn(kTableStrategies),
-                         [](const auto& param) { return to_string(param.param); });
 
-TEST(InspectionByText, ShowsNoChainWithoutTheText) {
-  Map<Text> map{MapOptions{.shards = 4, .hash = Hash::kFNV1a}};
+TEST_P(Inspection, ShowsNoChainByTheHashAloneWhereKeysArePlacedByTheirText) {
+  Map<Text> map{MapOptions{.strategy = GetParam(), .shards = 4, .hash = Hash::kFNV1a}};
   map.put(text("ns/a", 1));
   EXPECT_TRUE(map.describe(make_key("ns/a")).found);
-  EXPECT_TRUE(map.describe({{}, make_key("ns/a").hash}).probed.empty());
+  const ProbeChain by_hash = map.describe({{}, make_key("ns/a").hash});
+  EXPECT_TRUE(by_hash.probed.empty());
+  EXPECT_EQ(to_text(by_hash), "no probe chain by the hash alone");
+}
+
+TEST_P(Inspection, GoesOnBesideAWriterThatGrowsAndShrinksTheTables) {
+  map_.put(text("stays", 1));
+  std::atomic<bool> done{false};
+  std::jthread writer([&] {
+    for (int wave = 0; wave < 4; ++wave) {
+      for (int i = 0; i < 2'000; ++i) map_.put(text("ns/" + std::to_string(i), 1));
+      for (int i = 0; i < 2'000; ++i) map_.erase(make_key("ns/" + std::to_string(i)));
+    }
+    done = true;
+  });
+  while (!done) {
+    ASSERT_TRUE(map_.describe(make_key("stays")).found);
+    (void)map_.position_of(make_key("stays"));
+    ASSERT_GE(total().entries, 1U);
+  }
+  writer.join();
+  EXPECT_EQ(total().entries, 1U);
+}
+INSTANTIATE_TEST_SUITE_P(Strategies, Inspection, ::testing::ValuesIn(kStrategies),
+                         [](const auto& param) { return to_string(param.param); });
+
+TEST(InspectionOfSyncMap, ShowsTheDirtyTableBehindTheReadTable) {
+  Map<Text> map{MapOptions{.strategy = Strategy::kSyncMap}};
+  const std::uint64_t hash = 0x1234'5678'9abc'def0;
+  map.put(text_with_hash("ns/old", 1, hash));
+  map.find(base::Epoch::Guard(), {"ns/old", hash});  // the one miss that promotes it
+  map.put(text_with_hash("ns/new", 2, hash));
+  const ProbeChain chain = map.describe({"ns/new", hash});
+  EXPECT_TRUE(chain.found);
+  ASSERT_EQ(chain.probed.size(), 2U);
+  EXPECT_FALSE(chain.probed[0].dirty);
+  EXPECT_EQ(chain.probed[0].slots[0].key, "ns/old");
+  EXPECT_TRUE(chain.probed[1].dirty);
+  EXPECT_EQ(chain.probed[1].slots[0].key, "ns/new");
+  EXPECT_NE(to_text(chain).find(" dirty [0] overflow 00: f0* ns/new"), std::string::npos)
+      << to_text(chain);
+}
+
+TEST(InspectionOfSyncMap, CountsTheSlotsOfErasedKeysAsTombstones) {
+  Map<Text> map{MapOptions{.strategy = Strategy::kSyncMap}};
+  // All of one part, too few for the erase to move the rest.
+  for (std::uint64_t i = 0; i < 12; ++i) map.put(text_with_hash(std::to_string(i), i, i << 50));
+  for (std::uint64_t i = 0; i < 4; ++i) map.erase({std::to_string(i), i << 50});
+  const TableCensus part = map.census().front();
+  EXPECT_EQ(part.entries, 8U);
+  EXPECT_EQ(part.tombstones, 4U);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -177,6 +178,46 @@ TEST_P(MapContract, ShowsAKeyOnceThatIsErasedAndPutAgainDuringTheWalk) {
     map_.put(text(key, 2));
   });
   for (const std::string& key : seen) EXPECT_EQ(seen.count(key), 1u) << key;
+}
+
+/// More than any strategy's segment or stretch holds.
+constexpr std::size_t kStretchMax = 512;
+
+TEST_P(MapContract, WalksInShortStretchesWhateverHappensBetweenThem) {
+  constexpr std::uint64_t kStaying = 50'000;
+  for (std::uint64_t i = 0; i < kStaying; ++i) map_.put(text("stays/" + std::to_string(i), i));
+  runtime::SeededRandom random(3);
+  std::vector<int> seen(kStaying, 0);
+  std::multiset<std::string> others;
+  std::size_t stretches = 0;
+  for (std::optional<std::uint64_t> at = 0; at; ++stretches) {
+    std::size_t shown = 0;
+    at = map_.untyped().for_each_from(Epoch::Guard(), *at, [&](const Record& record) {
+      ++shown;
+      const std::string key(record.key_text());
+      if (key.starts_with("stays/")) {
+        ++seen[std::stoull(key.substr(6))];
+      } else {
+        others.insert(key);
+      }
+    });
+    ASSERT_LE(shown, kStretchMax);
+    // Tables grow, then shrink, what is read comes into SyncMap's read tables.
+    for (int i = 0; i < 400; ++i) {
+      const std::string other = "new/" + std::to_string(random.below(60'000));
+      if (stretches % 100 < 50) {
+        map_.put(text(other, 1));
+      } else {
+        map_.erase(make_key(other));
+      }
+      const std::uint64_t staying = random.below(kStaying);
+      EXPECT_EQ(value_of("stays/" + std::to_string(staying)), staying);
+    }
+    map_.put(text("stays/0", 0));
+  }
+  EXPECT_GE(stretches, kStaying / kStretchMax);
+  EXPECT_EQ(seen, std::vector<int>(kStaying, 1));
+  for (const std::string& key : others) EXPECT_EQ(others.count(key), 1u) << key;
 }
 
 TEST_P(MapContract, KeepsARecordAliveWhileTheGuardThatFoundItIsHeld) {

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -18,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/cmap/support/forwarding_map.h"
 #include "tests/cmap/support/linearizability.h"
 #include "tests/cmap/support/recorder.h"
 #include "tests/cmap/support/switching.h"
@@ -72,7 +74,7 @@ void write_a_little(SwitchedMap& map, Model& model, std::uint64_t round) {
 class MigrationOf : public ::testing::TestWithParam<Change> {
  protected:
   void SetUp() override {
-    Epoch::collect();
+    for (int i = 0; i < 3; ++i) Epoch::collect();  // what the tests before left
     ASSERT_EQ(Text::alive, 0);
   }
   void TearDown() override {
@@ -205,6 +207,38 @@ TEST_P(MigrationOf, IsLinearizableThereAndBackUnderReadersWritersAndWalks) {
   EXPECT_EQ(contents(map.map()).size(), map.size());
 }
 
+/// What a migration out of each strategy costs the writers.
+class MigrationOut : public ::testing::TestWithParam<Strategy> {};
+INSTANTIATE_TEST_SUITE_P(Strategies, MigrationOut, ::testing::ValuesIn(kStrategies),
+                         [](const auto& each) { return cmap::to_string(each.param); });
+
+TEST_P(MigrationOut, HoldsAWriterUpForOneShortStretchAtATime) {
+  constexpr std::uint64_t kRecords = 60'000;
+  constexpr std::size_t kStretchMax = 512;  // more than any strategy's segment or stretch holds
+  SwitchedMap map(MapOptions{.strategy = GetParam(), .shards = 4});
+  for (std::uint64_t i = 0; i < kRecords; ++i) map.put(text(name(i), i));
+  for (const bool settled : {false, true}) {
+    // What has been read is in SyncMap's read tables, before that in its dirty ones.
+    for (std::uint64_t i = 0; settled && i < kRecords; ++i) {
+      map.find(Epoch::Guard(), make_key(name(i)));
+    }
+    auto migration = map.migrate({.strategy = Strategy::kLockFree});
+    ASSERT_TRUE(migration.has_value());
+    while (migration->progress().phase == MigrationPhase::kAnnounced) migration->step(1);
+    std::size_t longest = 0;
+    std::size_t steps = 0;
+    for (; migration->progress().copied < kRecords - kStretchMax; ++steps) {
+      const std::size_t before = migration->progress().copied;
+      migration->step(1);  // of one record: what is locked at once, however small the budget
+      longest = std::max(longest, migration->progress().copied - before);
+      ASSERT_FALSE(migration->progress().flipped);
+    }
+    EXPECT_LE(longest, kStretchMax);
+    EXPECT_GE(steps, kRecords / kStretchMax);
+  }
+  EXPECT_EQ(map.size(), kRecords);
+}
+
 TEST(Migration, IsRefusedWhileAnotherRuns) {
   Map<Text> map;
   {
@@ -251,49 +285,35 @@ TEST(Migration, WaitsForTheGuardsThatWereHeldWhenItBegan) {
 }
 
 /// A table that has memory for so many writes.
-class Scarce final : public detail::AnyMap {
+class Scarce final : public ForwardingMap<> {
  public:
   Scarce(std::unique_ptr<detail::AnyMap> right, int& writes)
-      : right_(std::move(right)), writes_(writes) {}
+      : ForwardingMap(*right), owned_(std::move(right)), writes_(writes) {}
 
-  const Record* find(const Epoch::Guard& guard, const Key& key) const override {
-    return right_->find(guard, key);
-  }
   bool put(base::Ref<const Record> record) override {
     spend();
-    return right_->put(std::move(record));
+    return right_.put(std::move(record));
   }
   bool erase(const Key& key) override {
     spend();
-    return right_->erase(key);
+    return right_.erase(key);
   }
   bool compare_and_put(const Epoch::Guard& guard, const Record* expected,
                        base::Ref<const Record> record) override {
     spend();
-    return right_->compare_and_put(guard, expected, std::move(record));
+    return right_.compare_and_put(guard, expected, std::move(record));
   }
   bool compare_and_erase(const Epoch::Guard& guard, const Key& key,
                          const Record* expected) override {
     spend();
-    return right_->compare_and_erase(guard, key, expected);
+    return right_.compare_and_erase(guard, key, expected);
   }
-  void for_each(const Epoch::Guard& guard,
-                const std::function<void(const Record&)>& visit) const override {
-    right_->for_each(guard, visit);
-  }
-  std::optional<std::uint64_t> for_each_from(
-      const Epoch::Guard& guard, std::uint64_t position,
-      const std::function<void(const Record&)>& visit) const override {
-    return right_->for_each_from(guard, position, visit);
-  }
-  [[nodiscard]] std::size_t size() const override { return right_->size(); }
-  [[nodiscard]] MapStats stats() const override { return right_->stats(); }
 
  private:
   void spend() {
     if (writes_-- <= 0) throw std::bad_alloc();
   }
-  std::unique_ptr<detail::AnyMap> right_;
+  const std::unique_ptr<detail::AnyMap> owned_;
   int& writes_;
 };
 

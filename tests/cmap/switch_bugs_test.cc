@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <vector>
 
 #include "tests/cmap/support/linearizability.h"
@@ -21,15 +22,25 @@ using base::Epoch;
 
 constexpr std::uint64_t kSeeds = 400;
 
+/// Between what a map changes, there and back.
+struct Between {
+  MapOptions one;
+  MapOptions other;
+};
+const Between kBetween[] = {
+    {{.strategy = Strategy::kMutex}, {.strategy = Strategy::kSharded, .shards = 4}},
+    {{.strategy = Strategy::kSyncMap}, {.strategy = Strategy::kCopyOnWrite}},
+};
+
 /// What one recorded run under swaps disproves; empty: nothing.
-std::string fault_in_a_recorded_run(SwitchBug bug, std::uint64_t seed, std::size_t* operations) {
-  Switching map({.strategy = Strategy::kSharded, .shards = 4}, bug);
+std::string fault_in_a_recorded_run(SwitchBug bug, const Between& between, std::uint64_t seed,
+                                    std::size_t* operations) {
+  Switching map(between.other, bug);
   Recorded recorded;
   {
-    const Swapper swapper(map.map(), {.route = {{.strategy = Strategy::kMutex},
-                                                {.strategy = Strategy::kSharded, .shards = 4}},
-                                      .budget = 64,
-                                      .make = make_switchover(bug)});
+    const Swapper swapper(
+        map.map(),
+        {.route = {between.one, between.other}, .budget = 64, .make = make_switchover(bug)});
     recorded = record(map, {.operations = 2'000, .keys = 24, .fillers = 600, .seed = seed});
   }
   *operations += recorded.history.size();
@@ -51,9 +62,9 @@ std::uint32_t counts_of(const Text& record) {
 }
 
 /// Whether every record has the counts that it should have after a swap.
-std::string fault_in_the_counts(SwitchBug bug, std::size_t* operations) {
+std::string fault_in_the_counts(SwitchBug bug, const Between& between, std::size_t* operations) {
   constexpr std::size_t kRecords = 1'000;
-  SwitchedMap map(MapOptions{.strategy = Strategy::kMutex});
+  SwitchedMap map(between.one);
   std::vector<base::Ref<const Text>> mine;
   std::vector<base::Ref<const Text>> mine_too;  // so that none is freed by a fault
   for (std::size_t i = 0; i < kRecords; ++i) {
@@ -61,7 +72,7 @@ std::string fault_in_the_counts(SwitchBug bug, std::size_t* operations) {
     map.put(mine.back());
   }
   mine_too = mine;
-  run_to_end(map, {.strategy = Strategy::kSharded, .shards = 4}, 100, make_switchover(bug));
+  run_to_end(map, between.other, 100, make_switchover(bug));
   for (int i = 0; i < 3; ++i) Epoch::collect();
   *operations += kRecords;
   std::string fault;
@@ -77,11 +88,11 @@ std::string fault_in_the_counts(SwitchBug bug, std::size_t* operations) {
 
 /// Whether a walk that began before the flip sees every key, however far the migration gets on
 /// meanwhile.
-std::string fault_in_a_walk(SwitchBug bug, std::size_t* operations) {
+std::string fault_in_a_walk(SwitchBug bug, const Between& between, std::size_t* operations) {
   constexpr std::size_t kRecords = 1'000;
-  SwitchedMap map(MapOptions{.strategy = Strategy::kMutex});
+  SwitchedMap map(between.one);
   for (std::size_t i = 0; i < kRecords; ++i) map.put(text(std::to_string(i), 1));
-  auto migration = map.migrate({.strategy = Strategy::kSharded, .shards = 4}, make_switchover(bug));
+  auto migration = map.migrate(between.other, make_switchover(bug));
   while (migration->progress().phase == MigrationPhase::kAnnounced) migration->step(1);
   std::size_t shown = 0;
   map.for_each(Epoch::Guard(), [&](const Record&) {
@@ -94,14 +105,14 @@ std::string fault_in_a_walk(SwitchBug bug, std::size_t* operations) {
 }
 
 /// Whether a write is kept that began before the migration and ends long after.
-std::string fault_in_a_late_write(SwitchBug bug, std::size_t* operations) {
+std::string fault_in_a_late_write(SwitchBug bug, const Between& between, std::size_t* operations) {
   Gate gate;
-  SwitchedMap map(MapOptions{.strategy = Strategy::kMutex});
-  run_to_end(map, {.strategy = Strategy::kMutex}, 100, make_gated(gate));
+  SwitchedMap map(between.one);
+  run_to_end(map, between.one, 100, make_gated(gate));
   std::jthread writer([&] { map.put(text("late", 1)); });
   gate.arrived.wait(false);
   {
-    auto migration = map.migrate({.strategy = Strategy::kRWMutex}, make_switchover(bug));
+    auto migration = map.migrate(between.other, make_switchover(bug));
     for (int i = 0; i < 100 && !migration->progress().flipped; ++i) migration->step(100);
     gate.open = true;
     gate.open.notify_all();
@@ -113,33 +124,42 @@ std::string fault_in_a_late_write(SwitchBug bug, std::size_t* operations) {
   return found ? "" : "a put that began before the migration is lost";
 }
 
-std::string fault_in(SwitchBug bug, std::uint64_t seed, std::size_t* operations) {
-  std::string fault = fault_in_the_counts(bug, operations);
+std::string fault_in(SwitchBug bug, const Between& between, std::uint64_t seed,
+                     std::size_t* operations) {
+  std::string fault = fault_in_the_counts(bug, between, operations);
   if (!fault.empty() || bug == SwitchBug::kDoubleRetire || bug == SwitchBug::kLeak) return fault;
-  fault = fault_in_a_walk(bug, operations);
-  if (fault.empty()) fault = fault_in_a_late_write(bug, operations);
-  return fault.empty() ? fault_in_a_recorded_run(bug, seed, operations) : fault;
+  fault = fault_in_a_walk(bug, between, operations);
+  if (fault.empty()) fault = fault_in_a_late_write(bug, between, operations);
+  return fault.empty() ? fault_in_a_recorded_run(bug, between, seed, operations) : fault;
 }
 
-class PlantedSwitchBug : public ::testing::TestWithParam<SwitchBug> {};
-INSTANTIATE_TEST_SUITE_P(Bugs, PlantedSwitchBug, ::testing::ValuesIn(kSwitchBugs),
-                         [](const auto& each) { return to_string(each.param); });
+class PlantedSwitchBug : public ::testing::TestWithParam<std::tuple<SwitchBug, Between>> {};
+INSTANTIATE_TEST_SUITE_P(Bugs, PlantedSwitchBug,
+                         ::testing::Combine(::testing::ValuesIn(kSwitchBugs),
+                                            ::testing::ValuesIn(kBetween)),
+                         [](const auto& each) {
+                           return std::string(to_string(std::get<SwitchBug>(each.param))) + "From" +
+                                  cmap::to_string(std::get<Between>(each.param).one.strategy);
+                         });
 
 TEST_P(PlantedSwitchBug, IsFound) {
+  const auto& [bug, between] = GetParam();
   std::size_t operations = 0;
   std::string fault;
   std::uint64_t seed = 0;
-  while (fault.empty() && seed < kSeeds) fault = fault_in(GetParam(), ++seed, &operations);
+  while (fault.empty() && seed < kSeeds) fault = fault_in(bug, between, ++seed, &operations);
   EXPECT_NE(fault, "") << "not seen in " << operations << " operations";
-  std::printf("%s: found with seed %llu after %zu operations: %s\n", to_string(GetParam()),
+  std::printf("%s: found with seed %llu after %zu operations: %s\n", to_string(bug),
               static_cast<unsigned long long>(seed), operations,
               fault.substr(0, fault.find('\n')).c_str());
 }
 
 TEST(PlantedSwitchBug, IsNotSeenWhereThereIsNone) {
   std::size_t operations = 0;
-  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
-    EXPECT_EQ(fault_in(SwitchBug::kNone, seed, &operations), "") << "seed " << seed;
+  for (const Between& between : kBetween) {
+    for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+      EXPECT_EQ(fault_in(SwitchBug::kNone, between, seed, &operations), "") << "seed " << seed;
+    }
   }
 }
 

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -120,6 +121,37 @@ TEST_F(SyncMapTest, MovesTheRestWhenAThirdOfTheSlotsIsDead) {
     EXPECT_LE(map_.levels().read_slots, map_.size() + map_.size() / 2 + 4);
   }
   for (std::uint64_t i = 0; i < 1'000; ++i) EXPECT_EQ(find(i), i < 700 ? 0 : i + 1);
+}
+
+TEST_F(SyncMapTest, ShowsAStretchWalkEachKeyOnceWhilePromotionsComeBetween) {
+  constexpr std::uint64_t kStaying = 2'000;  // of one part, which is several stretches
+  settle(kStaying);
+  std::uint64_t fresh = kStaying;
+  const auto add = [&] { put(fresh++); };
+  const auto promote = [&] {
+    const std::uint64_t before = map_.levels().promotions;
+    add();  // so that there is something to promote
+    while (map_.levels().promotions == before) (void)find(fresh - 1);
+  };
+  for (int i = 0; i < 600; ++i) add();
+  const std::uint64_t before = map_.levels().promotions;
+  std::map<std::string, int> seen;
+  std::size_t stretches = 0;
+  for (std::optional<std::uint64_t> at = 0; at; ++stretches) {
+    std::size_t shown = 0;
+    at = map_.for_each_from(Epoch::Guard(), *at, [&](const Record& record) {
+      ++shown;
+      ++seen[std::string(record.key_text())];
+    });
+    ASSERT_LE(shown, SyncTable::kStretchBuckets * Bucket::kSlots);
+    if (stretches > 20) continue;  // the other parts are empty
+    erase(kStaying + stretches);
+    promote();
+    for (int i = 0; i < 300; ++i) add();
+  }
+  EXPECT_GE(map_.levels().promotions - before, 20u);
+  for (std::uint64_t i = 0; i < kStaying; ++i) EXPECT_EQ(seen[name(i).text], 1) << i;
+  for (const auto& [key, times] : seen) EXPECT_LE(times, 1) << key;
 }
 
 TEST_F(SyncMapTest, TellsKeysOfOneHashApartThroughEverySlotAndTable) {

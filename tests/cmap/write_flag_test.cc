@@ -3,9 +3,11 @@
 #include "pkg/base/panic.h"
 #include "pkg/base/ref.h"
 #include "pkg/base/task_context.h"
+#include "pkg/cmap/copy_on_write_map.h"
 #include "pkg/cmap/flat_table.h"
 #include "pkg/cmap/map.h"
 #include "pkg/cmap/split_table.h"
+#include "pkg/cmap/sync_map.h"
 
 #include <gtest/gtest.h>
 
@@ -171,6 +173,81 @@ TEST(WriteFlag, IsAlwaysOnInEachSegment) {
                         (void)table.collect(segment, &position, &out);
                       }),
                       "iteration");
+  });
+}
+
+/// That what needs the lock of `map` panics while a lock that did not guard it lets another write.
+template <class M>
+void expect_guarded(M& map, WriteFlag& flag) {
+  const auto late = [&](auto&& act) {
+    return panic_of([&] {
+      Caller::mine().at(std::source_location::current());
+      act();
+    });
+  };
+  const Key known = make_key("known");
+  map.put(testing::text("known", 1));
+  map.find(base::Epoch::Guard(), known);  // so that no later find wants to promote it
+  write_while(flag, [&] {
+    expect_both_named(late([&] { map.put(testing::text("new", 1)); }), "writes");
+    const base::Epoch::Guard guard;
+    const auto look = [](const Record&) {};
+    expect_both_named(late([&] { map.for_each_from(guard, known.hash, look); }), "iterates");
+    EXPECT_NE(map.find(guard, known), nullptr) << "readers need no lock";
+  });
+  EXPECT_TRUE(map.put(testing::text("new", 1))) << "nothing was changed, and no lock is left held";
+}
+
+/// "new" and "known" in one part.
+class OnePart {
+ public:
+  const Record* find(const base::Epoch::Guard& guard, const Key& key) const {
+    return map_.find(guard, placed(key));
+  }
+  bool put(base::Ref<const testing::Text> record) {
+    return map_.put(testing::text_with_hash(record->key_text(), 1, placed(record->key()).hash));
+  }
+  void for_each_from(const base::Epoch::Guard& guard, std::uint64_t,
+                     const std::function<void(const Record&)>& visit) const {
+    map_.for_each_from(guard, 0, visit);
+  }
+  WriteFlag& flag() { return map_.flag({{}, 0}); }
+
+ private:
+  static Key placed(const Key& key) { return {key.text, key.hash >> SyncTable::kSkippedBits}; }
+  SyncMap map_;
+};
+
+TEST(WriteFlag, IsAlwaysOnInEachPartOfSyncMap) {
+  OnePart map;
+  expect_guarded(map, map.flag());
+  SyncMap other;
+  other.flag({{}, 0}).write([&] {
+    EXPECT_TRUE(other.put(testing::text_with_hash("a", 1, ~std::uint64_t{0}))) << "another part";
+    return true;
+  });
+}
+
+TEST(WriteFlag, RefusesAPromotionWhileAnotherWrites) {
+  SyncMap map;
+  map.put(testing::text_with_hash("a", 1, 0));
+  write_while(map.flag({{}, 0}), [&] {
+    const auto panic = panic_of([&] { map.find(base::Epoch::Guard(), {"a", 0}); });
+    ASSERT_TRUE(panic.has_value()) << "the first miss promotes";
+    EXPECT_NE(std::string(panic->what()).find("writes a map that task 'early'"), std::string::npos)
+        << panic->what();
+  });
+  EXPECT_NE(map.find(base::Epoch::Guard(), {"a", 0}), nullptr);
+  EXPECT_EQ(map.levels().promotions, 1u) << "the mutex was given back";
+}
+
+TEST(WriteFlag, IsAlwaysOnInCopyOnWrite) {
+  CopyOnWriteMap map;
+  expect_guarded(map, map.flag());
+  map.flag().write([&] {
+    const auto panic = panic_of([&] { (void)map.snapshot(); });
+    EXPECT_TRUE(panic.has_value()) << "a snapshot amid a write";
+    return true;
   });
 }
 

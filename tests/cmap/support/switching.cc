@@ -13,85 +13,59 @@ using RecordRef = base::Ref<const Record>;
 
 /// A table that gives the processor away before a write once in a while: a thread may be preempted
 /// there at any time, and on few cores it seldom is.
-class Yielding final : public AnyMap {
+class Yielding final : public ForwardingMap<> {
  public:
-  explicit Yielding(std::unique_ptr<AnyMap> right) : right_(std::move(right)) {}
+  explicit Yielding(std::unique_ptr<AnyMap> right)
+      : ForwardingMap(*right), owned_(std::move(right)) {}
 
-  const Record* find(const Epoch::Guard& guard, const Key& key) const override {
-    return right_->find(guard, key);
-  }
   bool put(RecordRef record) override {
     yield();
-    return right_->put(std::move(record));
+    return right_.put(std::move(record));
   }
   bool erase(const Key& key) override {
     yield();
-    return right_->erase(key);
+    return right_.erase(key);
   }
   bool compare_and_put(const Epoch::Guard& guard, const Record* expected,
                        RecordRef record) override {
     yield();
-    return right_->compare_and_put(guard, expected, std::move(record));
+    return right_.compare_and_put(guard, expected, std::move(record));
   }
   bool compare_and_erase(const Epoch::Guard& guard, const Key& key,
                          const Record* expected) override {
     yield();
-    return right_->compare_and_erase(guard, key, expected);
+    return right_.compare_and_erase(guard, key, expected);
   }
   void for_each(const Epoch::Guard& guard,
                 const std::function<void(const Record&)>& visit) const override {
     for (std::optional<std::uint64_t> at = 0; at;) {
-      at = right_->for_each_from(guard, *at, visit);
+      at = right_.for_each_from(guard, *at, visit);
       std::this_thread::yield();
     }
   }
-  std::optional<std::uint64_t> for_each_from(
-      const Epoch::Guard& guard, std::uint64_t position,
-      const std::function<void(const Record&)>& visit) const override {
-    return right_->for_each_from(guard, position, visit);
-  }
-  [[nodiscard]] std::size_t size() const override { return right_->size(); }
-  [[nodiscard]] MapStats stats() const override { return right_->stats(); }
 
  private:
   static void yield() {
     thread_local unsigned calls = 0;
     if (++calls % 16 == 0) std::this_thread::yield();
   }
-  std::unique_ptr<AnyMap> right_;
+  const std::unique_ptr<AnyMap> owned_;
 };
 
-class Gated final : public AnyMap {
+class Gated final : public ForwardingMap<> {
  public:
-  Gated(std::unique_ptr<AnyMap> right, Gate& gate) : right_(std::move(right)), gate_(gate) {}
+  Gated(std::unique_ptr<AnyMap> right, Gate& gate)
+      : ForwardingMap(*right), owned_(std::move(right)), gate_(gate) {}
 
-  const Record* find(const Epoch::Guard& guard, const Key& key) const override {
-    return right_->find(guard, key);
-  }
   bool put(RecordRef record) override {
     gate_.arrived = true;
     gate_.arrived.notify_all();
     gate_.open.wait(false);
-    return right_->put(std::move(record));
+    return right_.put(std::move(record));
   }
-  bool erase(const Key& key) override { return right_->erase(key); }
-  bool compare_and_put(const Epoch::Guard& guard, const Record* expected,
-                       RecordRef record) override {
-    return right_->compare_and_put(guard, expected, std::move(record));
-  }
-  bool compare_and_erase(const Epoch::Guard& guard, const Key& key,
-                         const Record* expected) override {
-    return right_->compare_and_erase(guard, key, expected);
-  }
-  void for_each(const Epoch::Guard& guard,
-                const std::function<void(const Record&)>& visit) const override {
-    right_->for_each(guard, visit);
-  }
-  [[nodiscard]] std::size_t size() const override { return right_->size(); }
-  [[nodiscard]] MapStats stats() const override { return right_->stats(); }
 
  private:
-  std::unique_ptr<AnyMap> right_;
+  const std::unique_ptr<AnyMap> owned_;
   Gate& gate_;
 };
 
@@ -298,6 +272,10 @@ std::vector<Change> every_change() {
   all.push_back({{.shards = 32}, {.shards = 1}});
   all.push_back({{.shards = 4}, {.shards = 4, .hash = Hash::kFNV1a}});
   all.push_back({{.strategy = Strategy::kMutex, .hash = Hash::kFNV1a}, {.shards = 4}});
+  all.push_back({{.strategy = Strategy::kSyncMap, .hash = Hash::kFNV1a},
+                 {.strategy = Strategy::kCopyOnWrite, .hash = Hash::kFNV1a}});
+  all.push_back({{.strategy = Strategy::kCopyOnWrite, .hash = Hash::kFNV1a},
+                 {.strategy = Strategy::kSyncMap}});
   return all;
 }
 

@@ -12,6 +12,8 @@
 #include <thread>
 #include <vector>
 
+#include "tests/cmap/support/forwarding_map.h"
+
 namespace podkeeper::cmap::testing {
 
 /// Faults that a switchover could have, to prove that the tests see them.
@@ -64,28 +66,13 @@ struct Gate {
 SwitchedMap::MakeSwitchover make_gated(Gate& gate);
 
 /// A SwitchedMap as the recorder takes it.
-class Switching final : public detail::AnyMap {
+class Switching final : public ForwardingMap<SwitchedMap> {
  public:
   explicit Switching(const MapOptions& options, SwitchBug bug = SwitchBug::kNone)
-      : map_(options), bug_(bug) {}
+      : ForwardingMap(map_), map_(options), bug_(bug) {}
 
-  const Record* find(const base::Epoch::Guard& guard, const Key& key) const override {
-    return map_.find(guard, key);
-  }
-  bool put(base::Ref<const Record> record) override { return map_.put(std::move(record)); }
-  bool erase(const Key& key) override { return map_.erase(key); }
-  bool compare_and_put(const base::Epoch::Guard& guard, const Record* expected,
-                       base::Ref<const Record> record) override {
-    return map_.compare_and_put(guard, expected, std::move(record));
-  }
-  bool compare_and_erase(const base::Epoch::Guard& guard, const Key& key,
-                         const Record* expected) override {
-    return map_.compare_and_erase(guard, key, expected);
-  }
   void for_each(const base::Epoch::Guard& guard,
                 const std::function<void(const Record&)>& visit) const override;
-  [[nodiscard]] std::size_t size() const override { return map_.size(); }
-  [[nodiscard]] MapStats stats() const override { return map_.stats(); }
 
   [[nodiscard]] SwitchedMap& map() noexcept { return map_; }
 
