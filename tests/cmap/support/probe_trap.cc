@@ -8,12 +8,12 @@
 #include <cstdlib>
 #include <cstring>
 #include <elf.h>
+#include <fcntl.h>
 #include <fstream>
 #include <iterator>
 #include <link.h>
 #include <sstream>
 #include <stdexcept>
-#include <sys/mman.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -192,14 +192,14 @@ Firing firing_of(const Taken& one) {
   return firing;
 }
 
+/// By the file, as a debugger does: the pages of code stay protected, and ThreadSanitizer, which
+/// has no shadow of them, sees no write.
 void write_code(std::uintptr_t location, std::uint8_t instruction) {
-  const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-  void* const begin = reinterpret_cast<void*>(location & ~(page - 1));
-  if (mprotect(begin, page, PROT_READ | PROT_WRITE | PROT_EXEC) != 0) {
-    throw std::runtime_error("this process may not change its code");
-  }
-  *reinterpret_cast<volatile std::uint8_t*>(location) = instruction;
-  mprotect(begin, page, PROT_READ | PROT_EXEC);
+  const int memory = open("/proc/self/mem", O_WRONLY | O_CLOEXEC);
+  const ssize_t written =
+      memory < 0 ? -1 : pwrite(memory, &instruction, 1, static_cast<off_t>(location));
+  if (memory >= 0) close(memory);
+  if (written != 1) throw std::runtime_error("this process may not change its code");
 }
 
 /// Counts the semaphore up or down as the kernel does; volatile, as the program reads it.
