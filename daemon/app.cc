@@ -162,9 +162,8 @@ void App::collect_metrics() {
 }
 
 http::Router App::api_routes() {
-  kubeapi::ReadApiOptions options;
   read_api_ = std::make_unique<kubeapi::ReadApi>(world_, authorizer_, metrics_, mirrors_->readers(),
-                                                 options);
+                                                 kubeapi::ReadApiOptions{});
   http::Router router;
   for (const char* root : {"/api", "/apis", "/version"}) {
     router.prefix(root, read_api_->handler(), read_api_->error_renderer());

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "pkg/base/lifetime.h"
+
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -53,9 +55,9 @@ class Ref {
     if (object_ != nullptr && object_->drop_ref()) delete object_;
   }
 
-  [[nodiscard]] T* get() const noexcept { return object_; }
-  T& operator*() const noexcept { return *object_; }
-  T* operator->() const noexcept { return object_; }
+  [[nodiscard]] T* get() const noexcept PK_LIFETIME_BOUND { return object_; }
+  T& operator*() const noexcept PK_LIFETIME_BOUND { return *object_; }
+  T* operator->() const noexcept PK_LIFETIME_BOUND { return object_; }
   explicit operator bool() const noexcept { return object_ != nullptr; }
   friend bool operator==(const Ref& a, const Ref& b) noexcept { return a.object_ == b.object_; }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "pkg/base/lifetime.h"
 #include "pkg/base/mutex.h"
 
 #include <memory>
@@ -7,7 +8,8 @@
 
 namespace podkeeper::base {
 
-/// A value that is replaced as a whole. read() gives an immutable value that stays while held;
+/// A value that is replaced as a whole. read() gives an immutable value that stays while held: hold
+/// it by name, its address alone keeps nothing (clang refuses `const T& v = *snapshot.read()`).
 /// publish() never waits for a reader. Any thread may call either. A mutex and a shared_ptr, not
 /// atomic<shared_ptr>: libstdc++ 12's trips ThreadSanitizer.
 template <class T>
@@ -16,9 +18,21 @@ class Snapshot {
   explicit Snapshot(std::shared_ptr<const T> first = std::make_shared<const T>())
       : current_(std::move(first)) {}
 
-  [[nodiscard]] std::shared_ptr<const T> read() const {
+  /// What read() gave. A shared_ptr whose value cannot be kept without it.
+  class Held {
+   public:
+    const T& operator*() const noexcept PK_LIFETIME_BOUND { return *value_; }
+    const T* operator->() const noexcept PK_LIFETIME_BOUND { return value_.get(); }
+
+   private:
+    friend class Snapshot;
+    explicit Held(std::shared_ptr<const T> value) noexcept : value_(std::move(value)) {}
+    std::shared_ptr<const T> value_;
+  };
+
+  [[nodiscard]] Held read() const {
     Lock lock(mutex_);
-    return current_;
+    return Held(current_);
   }
 
   void publish(std::shared_ptr<const T> next) {

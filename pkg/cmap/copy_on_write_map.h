@@ -1,6 +1,7 @@
 #pragma once
 
 #include "pkg/base/epoch.h"
+#include "pkg/base/lifetime.h"
 #include "pkg/base/mutex.h"
 #include "pkg/base/ref.h"
 #include "pkg/base/thread_annotations.h"
@@ -86,7 +87,7 @@ class CopyOnWriteMap {
     Snapshot& operator=(Snapshot&& other) noexcept;
     ~Snapshot();
 
-    [[nodiscard]] const Record* find(const Key& key) const noexcept;
+    [[nodiscard]] const Record* find(const Key& key) const noexcept PK_LIFETIME_BOUND;
     void for_each(const std::function<void(const Record&)>& visit) const;
     [[nodiscard]] std::size_t size() const noexcept;
 
@@ -95,7 +96,7 @@ class CopyOnWriteMap {
     explicit Snapshot(std::unique_ptr<View> view) noexcept;
     std::unique_ptr<View> view_;
   };
-  [[nodiscard]] Snapshot snapshot() const;
+  [[nodiscard]] Snapshot snapshot() const PK_LIFETIME_BOUND;
 
   /// Segments copied because a snapshot showed them, since the map was made.
   [[nodiscard]] std::uint64_t copies() const noexcept {

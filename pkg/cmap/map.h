@@ -1,6 +1,7 @@
 #pragma once
 
 #include "pkg/base/epoch.h"
+#include "pkg/base/lifetime.h"
 #include "pkg/base/ref.h"
 #include "pkg/base/result.h"
 #include "pkg/cmap/inspect.h"
@@ -33,7 +34,7 @@ class Map final : public Observed {
   explicit Map(const MapOptions& options = {}, std::string partition = {})
       : Observed(std::move(partition)), impl_(options, Observed::partition().c_str()) {}
 
-  const V* find(const base::Epoch::Guard& guard, const Key& key) const {
+  const V* find(const base::Epoch::Guard& guard PK_LIFETIME_BOUND, const Key& key) const {
     life_.expect_alive();
     const Record* found = nullptr;
     observe(Operation::kFind, key, nullptr, [&] {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "pkg/base/epoch.h"
+#include "pkg/base/lifetime.h"
 #include "pkg/base/ref.h"
 #include "pkg/cmap/inspect.h"
 #include "pkg/cmap/record.h"
@@ -113,8 +114,12 @@ namespace detail {
 /// The handle's table of entry points: one virtual call, whatever the strategy.
 class AnyMap {
  public:
+  AnyMap() = default;
   virtual ~AnyMap() = default;
-  virtual const Record* find(const base::Epoch::Guard& guard, const Key& key) const = 0;
+  AnyMap(const AnyMap&) = delete;
+  AnyMap& operator=(const AnyMap&) = delete;
+  virtual const Record* find(const base::Epoch::Guard& guard PK_LIFETIME_BOUND,
+                             const Key& key) const = 0;
   virtual void find_many(const base::Epoch::Guard& guard, std::span<const Key> keys,
                          std::span<const Record*> found) const = 0;
   virtual bool put(base::Ref<const Record> record) = 0;

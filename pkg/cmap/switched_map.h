@@ -1,6 +1,7 @@
 #pragma once
 
 #include "pkg/base/epoch.h"
+#include "pkg/base/lifetime.h"
 #include "pkg/base/mutex.h"
 #include "pkg/base/ref.h"
 #include "pkg/base/result.h"
@@ -40,7 +41,7 @@ class SwitchedMap {
   SwitchedMap(const SwitchedMap&) = delete;
   SwitchedMap& operator=(const SwitchedMap&) = delete;
 
-  const Record* find(const base::Epoch::Guard& guard, const Key& key) const {
+  const Record* find(const base::Epoch::Guard& guard PK_LIFETIME_BOUND, const Key& key) const {
     counters_.add(Counters::kFinds);
     return current().find(guard, key);
   }

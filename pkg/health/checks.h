@@ -14,8 +14,9 @@
 namespace podkeeper::health {
 
 /// A named condition of the process. The Error's message goes to the log only: the door is public,
-/// so a client reads "reason withheld". It must not block; a check that throws has failed.
-using Check = std::function<base::Result<void>()>;
+/// so a client reads "reason withheld". It must not block; a check that throws has failed. Const,
+/// for several may ask at once: a `mutable` lambda is none.
+using Check = std::move_only_function<base::Result<void>() const>;
 
 /// What an endpoint answers, in Kubernetes' text format byte for byte. Content type "text/plain;
 /// charset=utf-8", X-Content-Type-Options "nosniff".
@@ -35,6 +36,7 @@ class Checks {
   /// kubernetes_healthchecks_total{name,type,status}; they outlive the Checks.
   explicit Checks(std::string endpoint, telemetry::Metrics* metrics = nullptr)
       : endpoint_(std::move(endpoint)), metrics_(metrics) {}
+  Checks(Checks&&) = default;
   /// Names are unique; they stand in paths and in metrics.
   void add(std::string name, Check check);
   /// All checks but the excluded ones: "ok" alone, or one line a check when `verbose` or when one

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "pkg/base/clock.h"
+#include "pkg/base/lifetime.h"
 #include "pkg/base/net.h"
 #include "pkg/base/result.h"
 #include "pkg/base/task.h"
@@ -25,9 +26,11 @@ class Headers {
   void add(std::string name, std::string value) {
     fields_.emplace_back(std::move(name), std::move(value));
   }
-  [[nodiscard]] std::optional<std::string_view> get(std::string_view name) const noexcept;
+  [[nodiscard]] std::optional<std::string_view> get(std::string_view name) const noexcept
+      PK_LIFETIME_BOUND;
   [[nodiscard]] std::size_t count(std::string_view name) const noexcept;
-  [[nodiscard]] const std::vector<std::pair<std::string, std::string>>& fields() const noexcept {
+  [[nodiscard]] const std::vector<std::pair<std::string, std::string>>& fields() const noexcept
+      PK_LIFETIME_BOUND {
     return fields_;
   }
 
@@ -45,7 +48,8 @@ struct Target {
   std::vector<std::pair<std::string, std::string>> query;  ///< decoded, in order
 
   /// The first value of a query key.
-  [[nodiscard]] std::optional<std::string_view> query_value(std::string_view key) const noexcept;
+  [[nodiscard]] std::optional<std::string_view> query_value(std::string_view key) const noexcept
+      PK_LIFETIME_BOUND;
   [[nodiscard]] std::vector<std::string_view> query_values(std::string_view key) const;
 };
 /// kInvalidArgument names the offending part. `//` is kNotFound's business upstream (wire 202: 404)
@@ -109,12 +113,14 @@ struct Response {
   static Response json(int status, std::string body);
 };
 
-/// Answers one request. What it throws is a recorded panic and a 500 to that client alone.
-using Handler = std::function<base::Task<Response>(Request)>;
+/// Answers one request. What it throws is a recorded panic and a 500 to that client alone. Called
+/// for many requests at once, so it is const: a `mutable` lambda, whose captures all requests would
+/// share, is none.
+using Handler = std::move_only_function<base::Task<Response>(Request) const>;
 
 /// Says how errors of the server itself look on a path ("Status" on /api, {"error":...} on /state,
 /// text elsewhere).
-using ErrorRenderer = std::function<Response(const base::Error&, int status)>;
+using ErrorRenderer = std::move_only_function<Response(const base::Error&, int status) const>;
 
 /// The HTTP status for an Error.
 int status_of(const base::Error& error) noexcept;

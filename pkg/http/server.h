@@ -12,10 +12,14 @@
 
 namespace podkeeper::http {
 
-/// What is served where. Filled at start, then constant; a path goes to the longest matching
-/// prefix.
+/// What is served where. Filled at start by one thread, then given to a Server, where it is
+/// constant: it can be moved, not copied, so nobody adds to one that is served. A path goes to the
+/// longest matching prefix.
 class Router {
  public:
+  Router() = default;
+  Router(Router&&) = default;
+  Router& operator=(Router&&) = default;
   /// Exactly `path`, any method (the handler answers 405 where it must).
   void exact(std::string path, Handler handler);
   /// `prefix` itself and everything below it.
@@ -65,6 +69,8 @@ class Server {
   Server(base::World& world, runtime::TaskGroup& group, telemetry::Metrics& metrics,
          std::string name, Router router, ServerLimits limits = {});
   ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
 
   /// Binds and starts accepting; may be called for several addresses, by one thread. kIo names the
   /// address and the reason.

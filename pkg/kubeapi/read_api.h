@@ -18,7 +18,8 @@ namespace podkeeper::kubeapi {
 
 /// Answers what is not a read. The replica's refuses everything with 405 as upstream words it;
 /// simkube's writes.
-using WriteHandler = std::function<base::Task<http::Response>(http::Request, ApiPath)>;
+using WriteHandler =
+    std::move_only_function<base::Task<http::Response>(http::Request, ApiPath) const>;
 
 struct ReadApiOptions {
   std::string git_version = "v1.36.2";  ///< what /version tells kubectl

@@ -22,6 +22,8 @@ class TaskRegistry {
   static constexpr std::size_t kTasksMaxDefault = 20'000;
   explicit TaskRegistry(base::Clock& clock, std::size_t tasks_max = kTasksMaxDefault);
   ~TaskRegistry();
+  TaskRegistry(const TaskRegistry&) = delete;
+  TaskRegistry& operator=(const TaskRegistry&) = delete;
 
   [[nodiscard]] std::vector<base::Ref<const base::TaskContext>> list() const;  ///< by id
   [[nodiscard]] std::size_t count() const noexcept;

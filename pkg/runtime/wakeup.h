@@ -15,6 +15,8 @@ class Wakeup {
  public:
   explicit Wakeup(base::Clock& clock);
   ~Wakeup();
+  Wakeup(const Wakeup&) = delete;
+  Wakeup& operator=(const Wakeup&) = delete;
   void notify();
   /// True after a notify(), false at the deadline. A stop of the task throws operation_aborted.
   base::Task<bool> wait_until(base::MonotonicTime deadline);
@@ -45,6 +47,8 @@ class WakeupList {
   };
   WakeupList();
   ~WakeupList();
+  WakeupList(const WakeupList&) = delete;
+  WakeupList& operator=(const WakeupList&) = delete;
   /// Until the subscription is dropped or `wakeup` ends, notify_all() notifies it.
   [[nodiscard]] Subscription subscribe(Wakeup& wakeup);
   void notify_all();

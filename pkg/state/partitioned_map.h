@@ -2,6 +2,7 @@
 
 #include "pkg/base/clock.h"
 #include "pkg/base/epoch.h"
+#include "pkg/base/lifetime.h"
 #include "pkg/base/mutex.h"
 #include "pkg/base/ref.h"
 #include "pkg/base/result.h"
@@ -61,7 +62,8 @@ class Partitions final : public policy::PartitionedStore {
   base::Task<base::Result<void>> apply(policy::PartitionPlan plan) override;
 
   // As in cmap::Map.
-  const cmap::Record* find(const base::Epoch::Guard& guard, const cmap::Key& key) const;
+  const cmap::Record* find(const base::Epoch::Guard& guard PK_LIFETIME_BOUND,
+                           const cmap::Key& key) const;
   void find_many(const base::Epoch::Guard& guard, std::span<const cmap::Key> keys,
                  std::span<const cmap::Record*> found) const;
   bool put(base::Ref<const cmap::Record> record);
@@ -141,7 +143,7 @@ class PartitionedMap {
             [](const cmap::Record& r) { return static_cast<const V&>(r).placement(); }, clock,
             defaults) {}
 
-  const V* find(const base::Epoch::Guard& guard, const cmap::Key& key) const {
+  const V* find(const base::Epoch::Guard& guard PK_LIFETIME_BOUND, const cmap::Key& key) const {
     return static_cast<const V*>(partitions_.find(guard, key));
   }
   /// found[i] = find(keys[i]) for each key, each as of its own moment; `found` is as long as

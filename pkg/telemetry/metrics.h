@@ -1,5 +1,7 @@
 #pragma once
 
+#include "pkg/base/lifetime.h"
+
 #include <prometheus/counter.h>
 #include <prometheus/gauge.h>
 #include <prometheus/histogram.h>
@@ -47,9 +49,12 @@ class Metrics {
   /// The child of `desc` with these label values, in the order of desc.labels; the same values give
   /// the same child. Slow (a lock and a look-up): call it when a room is set up. PK_CHECKs that the
   /// values fit the labels and that desc is one of all_metrics(), of this type.
-  Counter& counter(const MetricDesc& desc, std::initializer_list<std::string_view> values = {});
-  Gauge& gauge(const MetricDesc& desc, std::initializer_list<std::string_view> values = {});
-  Histogram& histogram(const MetricDesc& desc, std::initializer_list<std::string_view> values = {});
+  Counter& counter(const MetricDesc& desc,
+                   std::initializer_list<std::string_view> values = {}) PK_LIFETIME_BOUND;
+  Gauge& gauge(const MetricDesc& desc,
+               std::initializer_list<std::string_view> values = {}) PK_LIFETIME_BOUND;
+  Histogram& histogram(const MetricDesc& desc,
+                       std::initializer_list<std::string_view> values = {}) PK_LIFETIME_BOUND;
 
   /// Takes the child with these label values away, where there is one: what it told of is gone. The
   /// reference that counter(), gauge() or histogram() gave is dead after this.

@@ -99,5 +99,13 @@ TEST(TaskContext, KeepsTraceAndRequestForOtherThreads) {
   }).join();
 }
 
+TEST(TaskContext, GivesItsRequestAsACopy) {
+  const auto context = task(1);
+  context->set_request({"GET", "/api/v1/pods", "anna", "eu"});
+  RequestFeatures mine = context->request();
+  mine.user = "eve";
+  EXPECT_EQ(context->request().user, "anna");
+}
+
 }  // namespace
 }  // namespace podkeeper::base

@@ -63,6 +63,30 @@ TEST(Metrics, GivesTheSameChildForTheSameValues) {
   EXPECT_NE(&metrics.gauge(kTasks, {"http"}), &metrics.gauge(kTasks, {"stream"}));
 }
 
+TEST(Metrics, KeepsALabelWhateverBecomesOfTheTextItCameFrom) {
+  Metrics metrics;
+  std::string kind = "http";
+  Gauge& gauge = metrics.gauge(kTasks, {kind});
+  kind = "gone";
+  gauge.Set(3);
+  EXPECT_THAT(metrics.render(), HasSubstr("podkeeper_tasks{kind=\"http\"} 3\n"));
+  EXPECT_EQ(&gauge, &metrics.gauge(kTasks, {"http"}));
+}
+
+TEST(Metrics, GivesThreadsThatFillItAtStartTheSameChildren) {
+  Metrics metrics;
+  {
+    std::vector<std::jthread> rooms;
+    for (int t = 0; t < 4; ++t) {
+      rooms.emplace_back([&] {
+        for (int i = 0; i < 100; ++i) metrics.gauge(kStoreObjects, {std::to_string(i)}).Increment();
+      });
+    }
+  }
+  for (int i = 0; i < 100; ++i)
+    EXPECT_EQ(metrics.gauge(kStoreObjects, {std::to_string(i)}).Value(), 4);
+}
+
 TEST(Metrics, RendersOnlyFamiliesThatAreUsedAndInOrderOfTheirNames) {
   Metrics metrics;
   EXPECT_EQ(metrics.render(), "");
