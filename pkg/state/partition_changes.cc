@@ -152,15 +152,20 @@ base::Task<base::Result<void>> Partitions::switch_strategies() {
       changes.push_back({now.parts.back(), now.plan.defaults});
     }
   }
+  base::Result<void> outcome;
   for (Change& change : changes) {
     auto migrating = migrate(clock_, change.partition->map, change.to, change.limits);
     const auto report = co_await std::move(migrating);
-    if (!report) co_return report.error();
+    if (!report) {
+      // The others do not wait for one that never ends in its time.
+      if (outcome) outcome = report.error();
+      continue;
+    }
     change.partition->options = change.to;
     base::Lock lock(change.partition->mutex);
     change.partition->last_migration = figures(*report, clock_.wall_now());
   }
-  co_return base::Result<void>{};
+  co_return outcome;
 }
 
 base::Task<base::Result<void>> Partitions::apply(policy::PartitionPlan plan) {

@@ -168,6 +168,27 @@ TEST(PartitionedMap, APartitionThatStaysChangesItsStrategyAndTellsHowItWent) {
   }
 }
 
+TEST(PartitionedMap, AChangeThatTakesTooLongHoldsNoOtherBack) {
+  runtime::SimulatedWorld world(1);
+  Items items("items", "items", world.clock());
+  for (int i = 0; i < 3000; ++i) {
+    items.put(item("a/" + std::to_string(i), i % 2 == 0 ? "web" : "db"));
+  }
+  ASSERT_TRUE(apply(world, items, {.rules = {rule("web", "tier=web"), rule("db", "tier=db")}}));
+  policy::PartitionPlan next{.rules = {rule("web", "tier=web", {}, cmap::Strategy::kLockFree),
+                                       rule("db", "tier=db", {}, cmap::Strategy::kLockFree)}};
+  next.rules[0].migration_timeout = 0ms;
+  const auto outcome = apply(world, items, next);
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(outcome.error().code, base::ErrorCode::kTimeout);
+  const auto report = items.partitions().report();
+  EXPECT_EQ(report[0].map.strategy, cmap::Strategy::kMutex);
+  EXPECT_EQ(report[1].map.strategy, cmap::Strategy::kLockFree);
+  next.rules[0].migration_timeout = 10s;
+  ASSERT_TRUE(apply(world, items, next)) << "another try may take its time";
+  EXPECT_EQ(items.partitions().report()[0].map.strategy, cmap::Strategy::kLockFree);
+}
+
 TEST(PartitionedMap, ASecondChangeIsRefusedWhileOneRuns) {
   runtime::SimulatedWorld world(1);
   Items items("items", "items", world.clock());
