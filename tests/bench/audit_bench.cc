@@ -102,7 +102,7 @@ template <class Run>
 void measure(const char* what, const Run& run, const Flags& flags, std::size_t threads,
              const HashedKeys& keys, std::vector<std::unique_ptr<Subject>>& subjects,
              Report& report) {
-  const std::size_t count = flags.small ? 50'000 : 1'000'000;
+  const std::size_t count = flags.small ? 50'000 : 200'000;
   std::vector<std::function<Cost()>> contenders;
   for (const auto& subject : subjects) {
     contenders.emplace_back([&, subject = subject.get()] {
@@ -115,7 +115,7 @@ void measure(const char* what, const Run& run, const Flags& flags, std::size_t t
       });
     });
   }
-  const auto outcomes = interleave(flags.small ? 3 : 15, contenders);
+  const auto outcomes = interleave(flags.small ? 3 : 11, contenders);
   const double operations = static_cast<double>(count * threads);
   const double bare_ns = outcomes[0].cost.cpu_seconds / operations * 1e9;
   for (std::size_t i = 1; i < subjects.size(); ++i) {
