@@ -11,6 +11,8 @@
 #include <ctime>
 #include <fstream>
 #include <functional>
+#include <pthread.h>
+#include <sched.h>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -82,6 +84,22 @@ inline Cost run_threads(std::size_t threads, const std::function<void(std::size_
   Cost cost{.wall_seconds = std::ranges::max(ended) - std::ranges::min(began)};
   for (const double seconds : cpu) cost.cpu_seconds += seconds;
   return cost;
+}
+
+/// Keeps the calling thread on the i-th of the cores that the process may use; where there are
+/// fewer, they are shared.
+inline void pin_to_core(std::size_t i) {
+  cpu_set_t all;
+  if (sched_getaffinity(0, sizeof all, &all) != 0) return;
+  std::size_t skip = i % static_cast<std::size_t>(CPU_COUNT(&all));
+  for (int core = 0; core < CPU_SETSIZE; ++core) {
+    if (!CPU_ISSET(core, &all) || skip-- > 0) continue;
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(core, &one);
+    pthread_setaffinity_np(pthread_self(), sizeof one, &one);
+    return;
+  }
 }
 
 inline double median(std::vector<double> values) {
