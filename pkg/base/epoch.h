@@ -41,8 +41,9 @@ struct EpochPin {
 ///
 /// No retire() pays for more than a bounded step. What a thread retires it gathers in batches of
 /// kRetireBatch records or 1 MiB. A batch that has passed its grace period is freed by the thread
-/// that retired it, kFreesPerRetire records with each record that it retires: so the memory comes
-/// back to where it is allocated, still warm, and no other thread has to keep up. Who fills a batch
+/// that retired it, a record with each record that it retires, or kFreesPerRetire while another
+/// such batch waits: so the memory comes back to where it is allocated next, still warm, and no
+/// other thread has to keep up. Who fills a batch
 /// pays one barrier and one pass over the threads for the batch before.
 ///
 /// What waits is bounded. A guard must not live across a co_await (the coroutine may resume on
@@ -122,7 +123,7 @@ class Epoch {
   [[nodiscard]] static std::optional<Holder> oldest_holder() noexcept;
 
   static constexpr std::size_t kRetireBatch = 4096;
-  static constexpr std::size_t kFreesPerRetire = 2;  ///< more than come in, so that it catches up
+  static constexpr std::size_t kFreesPerRetire = 2;  ///< more than come in, to catch up
   static constexpr std::size_t kPendingBytesMax = 64 << 20;
 };
 

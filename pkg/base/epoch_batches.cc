@@ -205,7 +205,9 @@ std::size_t free_all(std::vector<BatchPtr> batches) {
 class Few {
  public:
   explicit Few(std::vector<BatchPtr>& passed) {
-    while (size_ < records_.size() && !passed.empty()) {
+    // One for one as long as that keeps up, so that the next record gets the memory just freed.
+    const std::size_t most = passed.size() > 1 ? records_.size() : 1;
+    while (size_ < most && !passed.empty()) {
       Batch& batch = *passed.back();
       // A record counts with the mean of the bytes left, so that a batch comes out exactly.
       const std::size_t share = batch.bytes / batch.records.size();

@@ -4,6 +4,7 @@
 #include "pkg/base/panic.h"
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <new>
 #include <string>
@@ -85,17 +86,29 @@ struct List {
   }
 };
 
-/// A chunk on its own alignment: twice the size is mapped and what is over goes back.
+/// A chunk on its own alignment. The kernel mostly gives the memory below what it gave last; where
+/// it does not, twice the size is mapped and what is over goes back.
 Chunk& map_chunk() {
-  void* const mapped = mmap(nullptr, 2 * kChunkBytes, PROT_READ | PROT_WRITE,
-                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (mapped == MAP_FAILED) throw std::bad_alloc();
-  auto* const begin = static_cast<std::byte*>(mapped);
-  const std::size_t before = -reinterpret_cast<std::uintptr_t>(begin) & (kChunkBytes - 1);
-  if (before != 0) munmap(begin, before);
-  munmap(begin + before + kChunkBytes, kChunkBytes - before);
-  std::byte* const chunk = begin + before;
-  madvise(chunk, kChunkBytes, MADV_HUGEPAGE);  // refused by kernels without it: then small pages
+  static constinit std::atomic<std::uintptr_t> last{0};
+  const auto map = [](std::uintptr_t where, std::size_t bytes) {
+    void* const mapped = mmap(reinterpret_cast<void*>(where), bytes, PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (mapped == MAP_FAILED) throw std::bad_alloc();
+    return static_cast<std::byte*>(mapped);
+  };
+  const auto over = [](const std::byte* at) {
+    return -reinterpret_cast<std::uintptr_t>(at) & (kChunkBytes - 1);
+  };
+  const std::uintptr_t before = last.load(std::memory_order_relaxed);
+  std::byte* chunk = map(before == 0 ? 0 : before - kChunkBytes, kChunkBytes);
+  if (over(chunk) != 0) {
+    munmap(chunk, kChunkBytes);
+    std::byte* const begin = map(0, 2 * kChunkBytes);
+    chunk = begin + over(begin);
+    if (chunk != begin) munmap(begin, over(begin));
+    munmap(chunk + kChunkBytes, kChunkBytes - over(begin));
+  }
+  last.store(reinterpret_cast<std::uintptr_t>(chunk), std::memory_order_relaxed);
   return *new (chunk) Chunk();
 }
 

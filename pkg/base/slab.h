@@ -9,11 +9,13 @@ namespace podkeeper::base {
 /// 1994) with a cache a thread as in his magazines (USENIX 2001).
 ///
 /// Blocks have multiples of 16 bytes up to kBlockBytesMax and no header of their own. A slab is
-/// 64 KiB of blocks of one size; 32 slabs are one mapping of 2 MiB, aligned and advised to be a
-/// huge page, whose first bytes hold the slabs' heads. A thread keeps up to 256 KiB of free blocks
-/// of each size; beyond that half of them go back to their slabs at once. A slab without blocks in
-/// use serves any size, and a mapping without slabs in use goes back to the system, except for the
-/// last.
+/// 64 KiB of blocks of one size; 32 slabs are one mapping of 2 MiB, aligned, whose first bytes hold
+/// the slabs' heads. Its memory comes page by page as blocks are first used. It is not advised to
+/// be a huge page: clearing that stops the first user of the mapping for 0.1 ms to milliseconds,
+/// and making it one later stops those who use it meanwhile. A thread keeps up to 256 KiB of free
+/// blocks of each size; beyond that half of them go back to their slabs at once. A slab without
+/// blocks in use serves any size, and a mapping without slabs in use goes back to the system,
+/// except for the last.
 ///
 /// Any thread may free what any other allocated. A block costs about 3 ns from a thread's own cache
 /// and no lock; a batch costs one. Under AddressSanitizer each block comes from malloc, so that use

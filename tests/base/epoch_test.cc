@@ -116,9 +116,28 @@ TEST_F(EpochTest, FreesByItselfAFewRecordsAtATime) {
     freed_at_most = std::max(freed_at_most, freed_ - before);
     ASSERT_LE(i + 1 - freed_, 3 * kBatch) << "one batch is gathered, one sealed, one being freed";
   }
-  EXPECT_EQ(freed_at_most, static_cast<int>(Epoch::kFreesPerRetire));
+  EXPECT_EQ(freed_at_most, 1);
   collect_all();
   EXPECT_EQ(freed_, 20 * kBatch);
+}
+
+TEST_F(EpochTest, FreesFasterThanItRetiresWhatAGuardHeldBack) {
+  constexpr auto kBatch = static_cast<int>(Epoch::kRetireBatch);
+  {
+    const Epoch::Guard guard;
+    for (int i = 0; i < 10 * kBatch; ++i) retire_one(freed_);
+  }
+  EXPECT_EQ(freed_, 0);
+  int freed_at_most = 0;
+  for (int i = 0; i < 11 * kBatch; ++i) {
+    const int before = freed_;
+    retire_one(freed_);
+    freed_at_most = std::max(freed_at_most, freed_ - before);
+  }
+  EXPECT_EQ(freed_at_most, static_cast<int>(Epoch::kFreesPerRetire));
+  EXPECT_LE(Epoch::pending().records, 3 * Epoch::kRetireBatch);
+  collect_all();
+  EXPECT_EQ(freed_, 21 * kBatch);
 }
 
 TEST_F(EpochTest, CollectsABatchThatIsBeingFreed) {

@@ -25,12 +25,20 @@
 namespace podkeeper::bench {
 
 /// The command line every benchmark takes: --small (a check that it runs, <= 20 s), --large (the
-/// sizes that take longer), --json FILE (one JSON object a figure, appended).
+/// sizes that take longer), --json FILE (one JSON object a figure, appended); where a benchmark
+/// says so, --only NAME (a contender, beside the peer) and --cell NAME (a workload), each as often
+/// as there are some.
 struct Flags {
   bool small = false;
   bool large = false;
   std::string json;
+  std::vector<std::string> only;
+  std::vector<std::string> cells;
 };
+/// Whether `name` is among those asked for; all are when none is.
+inline bool wanted(const std::vector<std::string>& names, const std::string& name) {
+  return names.empty() || std::ranges::find(names, name) != names.end();
+}
 inline Flags parse_flags(int argc, char** argv) {
   Flags flags;
   for (int i = 1; i < argc; ++i) {
@@ -41,8 +49,14 @@ inline Flags parse_flags(int argc, char** argv) {
       flags.large = true;
     } else if (argument == "--json" && i + 1 < argc) {
       flags.json = argv[++i];
+    } else if (argument == "--only" && i + 1 < argc) {
+      flags.only.emplace_back(argv[++i]);
+    } else if (argument == "--cell" && i + 1 < argc) {
+      flags.cells.emplace_back(argv[++i]);
     } else {
-      std::fprintf(stderr, "unknown flag '%s'; usage: %s [--small | --large] [--json FILE]\n",
+      std::fprintf(stderr,
+                   "unknown flag '%s'; usage: %s [--small | --large] [--json FILE] "
+                   "[--only NAME]... [--cell NAME]...\n",
                    argv[i], argv[0]);
       std::exit(2);
     }

@@ -10,6 +10,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -31,10 +32,21 @@ struct Plan {
   std::vector<std::uint64_t> reads = {100, 99, 95, 50};  ///< per cent; 100: stable keys
 };
 
+/// One thread's operations. Each brings its key's bytes, one after the other, as a request does:
+/// looking them up among all keys would cost as much as a find.
+struct Stream {
+  struct Operation {
+    Act act;
+    std::uint32_t key_bytes;
+  };
+  std::vector<Operation> operations;
+  std::string bytes;
+};
+
 /// A workload that every contender gets alike.
 struct Cell {
-  std::string name;                      ///< "z99_100k_2t": zipf, 99 % reads, 100k keys, 2 threads
-  std::vector<std::vector<Step>> steps;  ///< a thread's each
+  std::string name;  ///< "z99_100k_2t": zipf, 99 % reads, 100k keys, 2 threads
+  std::vector<Stream> threads;
 };
 
 /// A map under measurement.
@@ -44,7 +56,7 @@ class Contender {
   virtual ~Contender() = default;
   [[nodiscard]] const std::string& name() const { return name_; }
   virtual void fill(const Keys& keys) = 0;
-  virtual Cost run(const Keys& keys, const Cell& cell) = 0;
+  virtual Cost run(const Cell& cell) = 0;
   /// Of the tables, without the records; 0 where the map does not tell.
   [[nodiscard]] virtual double bytes_per_entry() const = 0;
 
@@ -70,9 +82,9 @@ class ContenderOf final : public Contender {
   }
 
   /// The first third once more before, unmeasured: the contender before has the caches.
-  Cost run(const Keys& keys, const Cell& cell) override {
-    run_part(keys, cell, 3);
-    return run_part(keys, cell, 1);
+  Cost run(const Cell& cell) override {
+    run_part(cell, 3);
+    return run_part(cell, 1);
   }
 
   [[nodiscard]] double bytes_per_entry() const override {
@@ -93,14 +105,17 @@ class ContenderOf final : public Contender {
     }
   }
 
-  Cost run_part(const Keys& keys, const Cell& cell, std::size_t part) {
-    return run_threads(cell.steps.size(), [&](std::size_t thread) {
+  Cost run_part(const Cell& cell, std::size_t part) {
+    return run_threads(cell.threads.size(), [&](std::size_t thread) {
       map_.enter();
       std::uint64_t sum = 0;
-      const auto& steps = cell.steps[thread];
-      for (const Step step : std::span(steps).first(steps.size() / part)) {
-        const Key key = cmap::make_key(keys[step.key]);
-        switch (static_cast<Act>(step.act)) {
+      const Stream& stream = cell.threads[thread];
+      const char* next = stream.bytes.data();
+      const std::size_t count = stream.operations.size() / part;
+      for (const auto& [act, key_bytes] : std::span(stream.operations).first(count)) {
+        const Key key = cmap::make_key({next, key_bytes});
+        next += key_bytes;
+        switch (act) {
           case Act::kFind:
             sum += map_.find(key);
             break;
@@ -140,22 +155,37 @@ std::vector<std::unique_ptr<Contender>> make_contenders(std::size_t keys) {
   return all;
 }
 
-Cell make_cell(const Plan& plan, const Draw& draw, bool zipf, std::uint64_t reads,
+std::string name_of(const Plan& plan, bool zipf, std::uint64_t reads, std::size_t threads) {
+  return (zipf ? "z" : "u") + std::to_string(reads) + "_" + std::to_string(plan.keys / 1000) +
+         "k_" + std::to_string(threads) + "t";
+}
+
+Stream make_stream(const Keys& keys, const std::vector<Step>& steps) {
+  Stream stream;
+  for (const Step step : steps) {
+    const std::string_view key = keys[step.key];
+    stream.operations.push_back(
+        {static_cast<Act>(step.act), static_cast<std::uint32_t>(key.size())});
+    stream.bytes += key;
+  }
+  return stream;
+}
+
+Cell make_cell(const Plan& plan, const Keys& keys, const Draw& draw, bool zipf, std::uint64_t reads,
                std::size_t threads) {
-  Cell cell{.name = (zipf ? "z" : "u") + std::to_string(reads) + "_" +
-                    std::to_string(plan.keys / 1000) + "k_" + std::to_string(threads) + "t",
-            .steps = {}};
+  Cell cell{.name = name_of(plan, zipf, reads, threads), .threads = {}};
   for (std::size_t t = 0; t < threads; ++t) {
-    cell.steps.push_back(make_steps(draw, reads, plan.operations / threads, 100 * reads + t));
+    cell.threads.push_back(
+        make_stream(keys, make_steps(draw, reads, plan.operations / threads, 100 * reads + t)));
   }
   return cell;
 }
 
-void measure(const Plan& plan, const Cell& cell, const Keys& keys,
+void measure(const Plan& plan, const Cell& cell,
              const std::vector<std::unique_ptr<Contender>>& contenders, Report& report) {
   std::vector<std::function<Cost()>> turns;
   for (const auto& contender : contenders) {
-    turns.emplace_back([&] { return contender->run(keys, cell); });
+    turns.emplace_back([&] { return contender->run(cell); });
   }
   const std::vector<Outcome> outcomes = interleave(plan.repetitions, turns);
   const auto operations = static_cast<double>(plan.operations);
@@ -183,9 +213,24 @@ void report_bytes(const Plan& plan, const Contender& contender, Report& report) 
              bytes, "B", "", 0);
 }
 
-void measure_size(const Plan& plan, Report& report) {
+bool any_wanted(const Flags& flags, const Plan& plan) {
+  for (const std::uint64_t reads : plan.reads) {
+    for (const std::size_t threads : plan.threads) {
+      for (const bool zipf : {true, false}) {
+        if (wanted(flags.cells, name_of(plan, zipf, reads, threads))) return true;
+      }
+    }
+  }
+  return false;
+}
+
+void measure_size(const Flags& flags, const Plan& plan, Report& report) {
+  if (!any_wanted(flags, plan)) return;
   const Keys keys(plan.keys);
-  const auto contenders = make_contenders(plan.keys);
+  auto contenders = make_contenders(plan.keys);
+  std::erase_if(contenders, [&](const auto& contender) {
+    return contender->name() != kReference && !wanted(flags.only, contender->name());
+  });
   for (const auto& contender : contenders) contender->fill(keys);
   std::printf("\n%zu keys; CPU ratio (wall ratio) to %s\n", plan.keys, kReference);
   std::printf("%-12s %12s", "", "reference");
@@ -197,7 +242,8 @@ void measure_size(const Plan& plan, Report& report) {
     const Draw draw(zipf, plan.keys);
     for (const std::uint64_t reads : plan.reads) {
       for (const std::size_t threads : plan.threads) {
-        measure(plan, make_cell(plan, draw, zipf, reads, threads), keys, contenders, report);
+        if (!wanted(flags.cells, name_of(plan, zipf, reads, threads))) continue;
+        measure(plan, make_cell(plan, keys, draw, zipf, reads, threads), contenders, report);
       }
     }
   }
@@ -213,13 +259,13 @@ int run(const Flags& flags) {
     plan.threads = {1, 2};
     plan.reads = {100, 95, 50};
   }
-  measure_size(plan, report);
+  measure_size(flags, plan, report);
   if (!flags.small) {
     plan.keys = 1'000'000;
     plan.operations = flags.large ? 2'000'000 : 400'000;
     plan.reads = {99, 95, 50};
     if (!flags.large) plan.threads = {1, 2};
-    measure_size(plan, report);
+    measure_size(flags, plan, report);
   }
   return report.finish();
 }
