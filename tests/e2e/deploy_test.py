@@ -9,6 +9,8 @@ import yaml
 
 from cluster import CRD, POLICIES, Cluster, ROOT
 
+from support import kustomize
+
 CHART = ROOT / "charts/podkeeper"
 NAMESPACE = "podkeeper-system"
 # The chart's further objects of these kinds need Prometheus' operator, which is not there.
@@ -53,8 +55,7 @@ class Accepted(DeployTest):
         return len(objects)
 
     def test_config(self):
-        manifests = self.cluster.must("kustomize", "config/default")
-        self.assertGreaterEqual(self.dry_run(yaml.safe_load_all(manifests)), 9)
+        self.assertGreaterEqual(self.dry_run(kustomize("config/default")), 9)
 
     def test_the_chart_whatever_values_it_gets(self):
         for values in sorted(CHART.glob("ci/*-values.yaml")):
