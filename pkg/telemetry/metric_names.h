@@ -72,6 +72,32 @@ inline const MetricDesc kRestClientResponseSize{
     {"verb", "host"},
     buckets::kBodyBytes};
 
+inline const MetricDesc kRestClientRateLimiterDuration{
+    MetricType::kHistogram,
+    "rest_client_rate_limiter_duration_seconds",
+    "Client side rate limiter latency in seconds. Broken down by verb, and host.",
+    {"verb", "host"},
+    buckets::kClientSeconds};
+
+// TLS and credentials towards kube-apiserver.
+inline const MetricDesc kTlsErrors{
+    MetricType::kCounter,
+    "podkeeper_tls_errors_total",
+    "TLS connections to the API server that failed, by reason: authority, name, expired, "
+    "certificate, version, client_certificate, protocol, cut, timeout.",
+    {"reason"}};
+inline const MetricDesc kTlsReloads{
+    MetricType::kCounter,
+    "podkeeper_tls_reloads_total",
+    "Times that certificates and keys were new and were taken (success) or could not be (error).",
+    {"result"}};
+inline const MetricDesc kTokenReloads{
+    MetricType::kCounter,
+    "podkeeper_token_reload_total",
+    "Times that a token was new and was taken (success) or could not be had (error), by source: "
+    "file, exec.",
+    {"source", "result"}};
+
 // Work queues, as Kubernetes names them.
 inline const MetricDesc kWorkqueueDepth{
     MetricType::kGauge, "workqueue_depth", "Current depth of workqueue", {"name"}};
@@ -354,6 +380,10 @@ inline const MetricDesc* const kAllMetrics[] = {&kProcessCpuSeconds,
                                                 &kHealthcheck,
                                                 &kHealthchecks,
                                                 &kBuildInfo,
+                                                &kRestClientRateLimiterDuration,
+                                                &kTlsErrors,
+                                                &kTlsReloads,
+                                                &kTokenReloads,
                                                 &kPanics,
                                                 &kPanicsSuppressed,
                                                 &kTasks,
