@@ -3,6 +3,7 @@
 #include "pkg/recovery/guard.h"
 #include "pkg/runtime/real_clock.h"
 #include "pkg/runtime/real_network.h"
+#include "pkg/runtime/real_processes.h"
 #include "pkg/runtime/seeded_random.h"
 #include "pkg/runtime/teardown.h"
 
@@ -75,7 +76,7 @@ class RealFiles final : public base::Files {
 }  // namespace
 
 struct RealWorld::State {
-  State() : clock(*io), network(*io, clock) {}
+  State() : clock(*io), network(*io, clock), processes(*io, clock) {}
   /// Unfinished tasks are destroyed by the end of the loop, while clock and network are still
   /// there.
   ~State() {
@@ -87,6 +88,7 @@ struct RealWorld::State {
   std::optional<asio::io_context> io{std::in_place};
   RealClock clock;
   RealNetwork network;
+  RealProcesses processes;
   RealRandom random;
   RealFiles files;
   std::atomic<bool> stopping{false};
@@ -111,6 +113,7 @@ base::Clock& RealWorld::clock() { return state_->clock; }
 base::Network& RealWorld::network() { return state_->network; }
 base::Random& RealWorld::random() { return state_->random; }
 base::Files& RealWorld::files() { return state_->files; }
+base::Processes& RealWorld::processes() { return state_->processes; }
 base::Executor RealWorld::make_executor() { return asio::make_strand(state_->io->get_executor()); }
 
 void RealWorld::run(std::size_t threads) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "pkg/base/processes.h"
 #include "pkg/base/world.h"
 
 #include <functional>
@@ -20,6 +21,7 @@ class RealWorld final : public base::World {
   base::Random& random() override;
   base::Files& files() override;
   base::Executor make_executor() override;
+  base::Processes& processes();
 
   /// Runs the event loop on `threads` threads, the caller's among them, until stop().
   void run(std::size_t threads);

@@ -1,6 +1,8 @@
 #pragma once
 
+#include "pkg/telemetry/metric_buckets.h"
 #include "pkg/telemetry/metrics.h"
+#include "pkg/telemetry/upstream_metric_names.h"
 
 #include <vector>
 
@@ -8,29 +10,6 @@
 /// else. Names that Kubernetes or the Prometheus clients use are reused verbatim; all others begin
 /// with podkeeper_. Every label's values form a closed set.
 namespace podkeeper::telemetry {
-
-namespace buckets {
-/// Answers, in seconds: half a millisecond to a minute, with a bound at 1 s for an objective.
-inline const std::vector<double> kRequestSeconds = {
-    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60};
-/// Calls to kube-apiserver, as client-go has them.
-inline const std::vector<double> kClientSeconds = {0.005, 0.025, 0.1, 0.25, 0.5, 1,
-                                                   2,     4,     8,   15,   30,  60};
-/// Body sizes, as client-go has them.
-inline const std::vector<double> kBodyBytes = {64,    256,    512,     1024,    4096,    16384,
-                                               65536, 262144, 1048576, 4194304, 16777216};
-/// Work queues: 10 ns to 1,000 s by powers of ten, as controller-runtime has them.
-inline const std::vector<double> kQueueSeconds = {1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3,
-                                                  1e-2, 1e-1, 1,    10,   100,  1000};
-/// Reconciles, as controller-runtime has them.
-inline const std::vector<double> kReconcileSeconds = {
-    0.005, 0.01, 0.025, 0.05, 0.1,  0.15, 0.2,  0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6,
-    0.7,   0.8,  0.9,   1,    1.25, 1.5,  1.75, 2,    2.5, 3,    3.5, 4,    4.5, 5,
-    6,     7,    8,     9,    10,   15,   20,   25,   30,  40,   50,  60};
-/// How long something ready waits for a thread.
-inline const std::vector<double> kDelaySeconds = {0.00001, 0.0001, 0.001, 0.005, 0.01, 0.05,
-                                                  0.1,     0.5,    1,     5,     10};
-}  // namespace buckets
 
 // The process, as Prometheus clients name it.
 inline const MetricDesc kProcessCpuSeconds{MetricType::kCounter, "process_cpu_seconds_total",
@@ -47,56 +26,6 @@ inline const MetricDesc kProcessStartTime{MetricType::kGauge, "process_start_tim
                                           "Start time of the process since unix epoch in seconds."};
 inline const MetricDesc kProcessThreads{MetricType::kGauge, "process_threads",
                                         "Number of threads of the process."};
-
-// Calls to kube-apiserver, as client-go names them.
-inline const MetricDesc kRestClientRequests{
-    MetricType::kCounter,
-    "rest_client_requests_total",
-    "Number of HTTP requests, partitioned by status code, method, and host.",
-    {"code", "method", "host"}};
-inline const MetricDesc kRestClientRequestDuration{
-    MetricType::kHistogram,
-    "rest_client_request_duration_seconds",
-    "Request latency in seconds, to the response's head. Broken down by verb, and host.",
-    {"verb", "host"},
-    buckets::kClientSeconds};
-inline const MetricDesc kRestClientRequestRetries{
-    MetricType::kCounter,
-    "rest_client_request_retries_total",
-    "Number of request retries, partitioned by status code, verb, and host.",
-    {"code", "verb", "host"}};
-inline const MetricDesc kRestClientResponseSize{
-    MetricType::kHistogram,
-    "rest_client_response_size_bytes",
-    "Response size in bytes. Broken down by verb and host.",
-    {"verb", "host"},
-    buckets::kBodyBytes};
-
-inline const MetricDesc kRestClientRateLimiterDuration{
-    MetricType::kHistogram,
-    "rest_client_rate_limiter_duration_seconds",
-    "Client side rate limiter latency in seconds. Broken down by verb, and host.",
-    {"verb", "host"},
-    buckets::kClientSeconds};
-
-// TLS and credentials towards kube-apiserver.
-inline const MetricDesc kTlsErrors{
-    MetricType::kCounter,
-    "podkeeper_tls_errors_total",
-    "TLS connections to the API server that failed, by reason: authority, name, expired, "
-    "certificate, version, client_certificate, protocol, cut, timeout.",
-    {"reason"}};
-inline const MetricDesc kTlsReloads{
-    MetricType::kCounter,
-    "podkeeper_tls_reloads_total",
-    "Times that certificates and keys were new and were taken (success) or could not be (error).",
-    {"result"}};
-inline const MetricDesc kTokenReloads{
-    MetricType::kCounter,
-    "podkeeper_token_reload_total",
-    "Times that a token was new and was taken (success) or could not be had (error), by source: "
-    "file, exec.",
-    {"source", "result"}};
 
 // Work queues, as Kubernetes names them.
 inline const MetricDesc kWorkqueueDepth{

@@ -17,7 +17,7 @@ import metrics  # noqa: E402
 RUNBOOK_SECTIONS = ["Meaning", "Impact", "Diagnosis", "Mitigation"]
 # Settings that are the chart's to say, or that make no sense beside a cluster.
 NOT_IN_CHART = {"config", "apiserver", "standalone", "apiBindAddress", "authMode"}
-NOT_IN_CHART |= {"metricsBindAddress", "healthProbeBindAddress"}
+NOT_IN_CHART |= {"metricsBindAddress", "healthProbeBindAddress", "kubeconfig", "context"}
 
 
 class Generated(unittest.TestCase):
@@ -52,7 +52,8 @@ class Alerts(unittest.TestCase):
         self.assertEqual(silent, set(self.alerts))
 
     def test_runbooks_and_rules_speak_of_families_that_exist(self):
-        header = (ROOT / "pkg/telemetry/metric_names.h").read_text()
+        header = "".join(path.read_text() for path in
+                         (ROOT / "pkg/telemetry").glob("*metric_names.h"))
         known = {f.name for f in metrics.families(header)}
         pages = [*(ROOT / "docs/runbooks").glob("*.md"), CHART / "files/alerts.yaml"]
         pattern = r"\b(?:podkeeper|controller_runtime|workqueue|rest_client|kubernetes)_[a-z_]+"
@@ -97,7 +98,8 @@ class AgainstTheProgram(StandaloneTest):
     def test_every_family_that_is_served_is_in_the_reference(self):
         get(f"{self.api}/debug/panic?handler=http&kind=exception", method="POST")
         text = get(self.api + "/metrics")[1]
-        header = (ROOT / "pkg/telemetry/metric_names.h").read_text()
+        header = "".join(path.read_text() for path in
+                         (ROOT / "pkg/telemetry").glob("*metric_names.h"))
         known = {f.name: f for f in metrics.families(header)}
         served = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.M))
         self.assertGreater(len(served), 30)

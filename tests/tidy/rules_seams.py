@@ -22,6 +22,10 @@ SEAMS = (
      r"\btcp::\w+|\blocal::stream_protocol\b|\btcp_stream\b|\bbasic_stream_socket\b"
      r"|(?<![\w.>])::(?:socket|connect|accept)\(",
      OUTSIDE, "base::Network"),
+    ("another program",
+     r"\bposix_spawnp?\b|(?<![\w.>:])(?:::)?(?:fork|vfork|execvp?e?|popen)\("
+     r"|(?<![\w.>:])(?:std::|::)?system\(",
+     ("tests",), "base::Processes"),
     ("randomness",
      r"\brandom_device\b|(?<![\w.>:])(?:std::)?s?rand\(|\bgetrandom\(",
      (), "base::Random"),

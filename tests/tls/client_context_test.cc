@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/tls/support/certificates.h"
+#include "tests/tls/peer/certificates.h"
 
 namespace podkeeper::tls {
 namespace {

@@ -15,7 +15,7 @@
 #include <string>
 #include <utility>
 
-#include "tests/tls/support/server.h"
+#include "tests/tls/peer/server.h"
 
 namespace podkeeper::tls {
 namespace {

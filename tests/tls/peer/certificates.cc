@@ -1,4 +1,4 @@
-#include "tests/tls/support/certificates.h"
+#include "tests/tls/peer/certificates.h"
 
 #include <boost/asio/ip/address.hpp>
 #include <openssl/bio.h>

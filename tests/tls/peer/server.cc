@@ -1,4 +1,4 @@
-#include "tests/tls/support/server.h"
+#include "tests/tls/peer/server.h"
 
 #include <openssl/pem.h>
 #include <openssl/ssl.h>

@@ -8,7 +8,7 @@
 #include <memory>
 #include <string>
 
-#include "tests/tls/support/certificates.h"
+#include "tests/tls/peer/certificates.h"
 
 namespace podkeeper::tls::testing {
 

@@ -1,0 +1,59 @@
+#pragma once
+
+#include "pkg/telemetry/metric_buckets.h"
+#include "pkg/telemetry/metrics.h"
+
+/// The families of what is asked of kube-apiserver; a part of metric_names.h.
+namespace podkeeper::telemetry {
+
+// Calls to kube-apiserver, as client-go names them.
+inline const MetricDesc kRestClientRequests{
+    MetricType::kCounter,
+    "rest_client_requests_total",
+    "Number of HTTP requests, partitioned by status code, method, and host.",
+    {"code", "method", "host"}};
+inline const MetricDesc kRestClientRequestDuration{
+    MetricType::kHistogram,
+    "rest_client_request_duration_seconds",
+    "Request latency in seconds, to the response's head. Broken down by verb, and host.",
+    {"verb", "host"},
+    buckets::kClientSeconds};
+inline const MetricDesc kRestClientRequestRetries{
+    MetricType::kCounter,
+    "rest_client_request_retries_total",
+    "Number of request retries, partitioned by status code, verb, and host.",
+    {"code", "verb", "host"}};
+inline const MetricDesc kRestClientResponseSize{
+    MetricType::kHistogram,
+    "rest_client_response_size_bytes",
+    "Response size in bytes. Broken down by verb and host.",
+    {"verb", "host"},
+    buckets::kBodyBytes};
+
+inline const MetricDesc kRestClientRateLimiterDuration{
+    MetricType::kHistogram,
+    "rest_client_rate_limiter_duration_seconds",
+    "Client side rate limiter latency in seconds. Broken down by verb, and host.",
+    {"verb", "host"},
+    buckets::kClientSeconds};
+
+// TLS and credentials towards kube-apiserver.
+inline const MetricDesc kTlsErrors{
+    MetricType::kCounter,
+    "podkeeper_tls_errors_total",
+    "TLS connections to the API server that failed, by reason: authority, name, expired, "
+    "certificate, version, client_certificate, protocol, cut, timeout.",
+    {"reason"}};
+inline const MetricDesc kTlsReloads{
+    MetricType::kCounter,
+    "podkeeper_tls_reloads_total",
+    "Times that certificates and keys were new and were taken (success) or could not be (error).",
+    {"result"}};
+inline const MetricDesc kTokenReloads{
+    MetricType::kCounter,
+    "podkeeper_token_reload_total",
+    "Times that a token was new and was taken (success) or could not be had (error), by source: "
+    "file, exec.",
+    {"source", "result"}};
+
+}  // namespace podkeeper::telemetry
