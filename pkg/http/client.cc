@@ -24,13 +24,15 @@ struct Attempt {
 };
 
 /// The request's head; a field that would break the framing is a bug of the caller.
-std::string render(const ClientRequest& request, const ClientPool& pool) {
+std::string render(const ClientRequest& request, const ClientPool& pool,
+                   std::string_view authorization) {
   PK_CHECK(request.target.starts_with('/') && field_value_like(request.target) &&
                request.target.find(' ') == std::string::npos,
            "target of a request: " + request.target);
   std::string head;
   head.reserve(256 + request.target.size());
-  head.append(request.method).append(" ").append(request.target).append(" HTTP/1.1\r\nHost: ");
+  head.append(request.method).append(" ").append(pool.options.path_prefix);
+  head.append(request.target).append(" HTTP/1.1\r\nHost: ");
   head.append(pool.host);
   if (!pool.options.user_agent.empty()) {
     head.append("\r\nUser-Agent: ").append(pool.options.user_agent);
@@ -38,6 +40,11 @@ std::string render(const ClientRequest& request, const ClientPool& pool) {
   for (const auto& [name, value] : request.headers.fields()) {
     PK_CHECK(field_value_like(name) && field_value_like(value), "header of a request: " + name);
     head.append("\r\n").append(name).append(": ").append(value);
+  }
+  if (!authorization.empty()) {
+    // Its text stays out of the report, as it is a secret.
+    PK_CHECK(field_value_like(authorization), "the Authorization of a request");
+    head.append("\r\nAuthorization: ").append(authorization);
   }
   const bool says_length = request.method != "GET" && request.method != "HEAD";
   if (!request.body.empty() || says_length) {
@@ -111,6 +118,23 @@ base::Task<Attempt> exchange(const ClientPool& pool, ClientConnection& connectio
                     .peer_spoke = true};
 }
 
+/// A new connection, proving who we are now.
+base::Task<base::Result<std::unique_ptr<ClientConnection>>> connect(ClientPool& pool,
+                                                                    base::Executor executor,
+                                                                    base::MonotonicTime deadline) {
+  const auto limit = std::min(deadline, pool.world.clock().now() + pool.options.connect_timeout);
+  ClientIdentity* const identity = pool.options.identity.get();
+  // Asked before: where it changes meanwhile, the connection counts as old.
+  const std::uint64_t generation = identity == nullptr ? 0 : identity->generation();
+  auto connecting = identity == nullptr ? pool.world.network().connect(pool.options.endpoint, limit)
+                                        : identity->connect(pool.options.endpoint, limit);
+  auto stream = co_await std::move(connecting);
+  if (!stream) co_return std::move(stream).error();
+  auto connection = std::make_unique<ClientConnection>(*std::move(stream), std::move(executor));
+  connection->generation = generation;
+  co_return connection;
+}
+
 }  // namespace
 
 Client::Client(base::World& world, telemetry::Metrics& metrics, ClientOptions options)
@@ -122,9 +146,38 @@ const base::Endpoint& Client::endpoint() const noexcept { return pool_->options.
 base::Task<base::Result<ClientResponse>> Client::send(ClientRequest request,
                                                       base::MonotonicTime deadline) {
   const auto pool = pool_;
+  ClientIdentity* const identity = pool->options.identity.get();
+  Try first{.authorization = {}, .deadline = deadline};
+  auto sending = send_once(pool, request, first);
+  auto response = co_await std::move(sending);
+  if (!response || response->status != 401 || identity == nullptr) co_return response;
+  auto renewing = identity->renew(std::move(first.authorization), first.generation, deadline);
+  const auto renewed = co_await std::move(renewing);
+  // Where nothing is new, the answer says best what is wrong.
+  if (!renewed || !*renewed) co_return response;
+  response->body.reset();
+  pool->metrics.retried(request.method, response->status);
+  Try second{.authorization = {}, .deadline = deadline};
+  auto sending_again = send_once(pool, request, second);
+  co_return co_await std::move(sending_again);
+}
+
+base::Task<base::Result<ClientResponse>> Client::send_once(std::shared_ptr<ClientPool> pool,
+                                                           const ClientRequest& request,
+                                                           Try& attempt) {
+  auto waiting = pool->limit.take(attempt.deadline);
+  const auto waited = co_await std::move(waiting);
+  if (!waited) co_return named(*pool, waited.error());
+  if (pool->options.requests_per_second > 0) pool->metrics.throttled(request.method, *waited);
+  if (pool->options.identity) {
+    auto asking = pool->options.identity->authorization(attempt.deadline);
+    auto authorization = co_await std::move(asking);
+    if (!authorization) co_return std::move(authorization).error();
+    attempt.authorization = *std::move(authorization);
+  }
   base::Clock& clock = pool->world.clock();
   const auto started = clock.now();
-  auto sending = try_send(pool, request, deadline);
+  auto sending = try_send(pool, request, attempt);
   auto response = co_await std::move(sending);
   pool->metrics.count(request.method, response ? response->status : 0, clock.now() - started);
   co_return response;
@@ -132,35 +185,35 @@ base::Task<base::Result<ClientResponse>> Client::send(ClientRequest request,
 
 base::Task<base::Result<ClientResponse>> Client::try_send(std::shared_ptr<ClientPool> pool,
                                                           const ClientRequest& request,
-                                                          base::MonotonicTime deadline) {
-  const std::string head = render(request, *pool);
+                                                          Try& attempt) {
+  const std::string head = render(request, *pool, attempt.authorization);
   const auto executor = co_await boost::asio::this_coro::executor;
   auto connection = pool->take(executor);
   while (true) {
     const bool reused = connection != nullptr;
     if (!reused) {
-      const auto limit =
-          std::min(deadline, pool->world.clock().now() + pool->options.connect_timeout);
-      auto stream = co_await pool->world.network().connect(pool->options.endpoint, limit);
-      if (!stream) co_return std::move(stream).error();
-      connection = std::make_unique<ClientConnection>(*std::move(stream), executor);
+      auto connecting = connect(*pool, executor, attempt.deadline);
+      auto connected = co_await std::move(connecting);
+      if (!connected) co_return std::move(connected).error();
+      connection = *std::move(connected);
     }
-    connection->stream->set_deadline(deadline);
-    auto attempt = co_await exchange(*pool, *connection, head, request.body);
-    if (!attempt.head) {
+    attempt.generation = connection->generation;
+    connection->stream->set_deadline(attempt.deadline);
+    auto answer = co_await exchange(*pool, *connection, head, request.body);
+    if (!answer.head) {
       connection.reset();
       // The server closed a kept connection just as it was taken up again: that says nothing about
       // the request.
-      const bool stale = reused && !attempt.peer_spoke && request.body.empty() &&
-                         attempt.head.error().code != base::ErrorCode::kTimeout;
+      const bool stale = reused && !answer.peer_spoke && request.body.empty() &&
+                         answer.head.error().code != base::ErrorCode::kTimeout;
       if (stale) continue;
-      co_return std::move(attempt.head).error();
+      co_return std::move(answer.head).error();
     }
-    const auto framing = check_response(*attempt.head, request.method);
+    const auto framing = check_response(*answer.head, request.method);
     if (!framing) co_return framing.error();
     ClientResponse response;
-    response.status = attempt.head->status;
-    response.headers = std::move(attempt.head->headers);
+    response.status = answer.head->status;
+    response.headers = std::move(answer.head->headers);
     response.body = std::make_unique<ResponseBody>(pool, std::move(connection), *framing);
     co_return response;
   }

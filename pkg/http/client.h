@@ -1,6 +1,7 @@
 #pragma once
 
 #include "pkg/base/world.h"
+#include "pkg/http/client_identity.h"
 #include "pkg/http/message.h"
 #include "pkg/telemetry/metrics.h"
 
@@ -44,13 +45,20 @@ struct ClientOptions {
   base::Duration connect_timeout = std::chrono::seconds(10);
   std::size_t idle_connections_max = 4;
   std::size_t header_bytes_max = 64 * 1024;
+  std::string path_prefix = {};  ///< before every target; without a slash at its end
+  std::shared_ptr<ClientIdentity> identity = {};  ///< null: plain connections of nobody
+  double requests_per_second = 0;                 ///< 0: no limit
+  std::uint32_t burst = 1;  ///< requests that may go at once before the limit holds
 };
 
 class ClientPool;
 
 /// An HTTP/1.1 client for one upstream with kept-alive connections (each used again only by tasks
-/// of its own executor). Redirects are answers, never followed. Any task may call it. Reports
-/// rest_client_requests_total and rest_client_request_duration_seconds.
+/// of its own executor). Redirects are answers, never followed, so that no credentials go where
+/// nobody sent them. A request that is answered 401 is sent once more where its identity has new
+/// credentials by then. Any task may call it. Reports rest_client_requests_total,
+/// rest_client_request_duration_seconds and, with a limit,
+/// rest_client_rate_limiter_duration_seconds.
 class Client {
  public:
   Client(base::World& world, telemetry::Metrics& metrics, ClientOptions options);
@@ -63,9 +71,18 @@ class Client {
   [[nodiscard]] const base::Endpoint& endpoint() const noexcept;
 
  private:
+  /// What one try needs to know beside the request.
+  struct Try {
+    std::string authorization;
+    std::uint64_t generation = 0;  ///< of the connection that was used
+    base::MonotonicTime deadline;
+  };
+  static base::Task<base::Result<ClientResponse>> send_once(std::shared_ptr<ClientPool> pool,
+                                                            const ClientRequest& request,
+                                                            Try& attempt);
   static base::Task<base::Result<ClientResponse>> try_send(std::shared_ptr<ClientPool> pool,
                                                            const ClientRequest& request,
-                                                           base::MonotonicTime deadline);
+                                                           Try& attempt);
   std::shared_ptr<ClientPool> pool_;
 };
 

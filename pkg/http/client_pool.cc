@@ -55,12 +55,26 @@ void ClientMetrics::count(std::string_view method, int status, base::Duration du
   durations_[index]->Observe(std::chrono::duration<double>(duration).count());
 }
 
+void ClientMetrics::throttled(std::string_view method, base::Duration duration) {
+  metrics_
+      .histogram(telemetry::kRestClientRateLimiterDuration, {kMethodNames[index_of(method)], host_})
+      .Observe(std::chrono::duration<double>(duration).count());
+}
+
+void ClientMetrics::retried(std::string_view method, int status) {
+  metrics_
+      .counter(telemetry::kRestClientRequestRetries,
+               {std::to_string(status), kMethodNames[index_of(method)], host_})
+      .Increment();
+}
+
 ClientPool::ClientPool(base::World& its_world, telemetry::Metrics& its_metrics,
                        ClientOptions its_options)
     : world(its_world),
       options(std::move(its_options)),
       host(base::to_string(options.endpoint)),
-      metrics(its_metrics, host) {}
+      metrics(its_metrics, host),
+      limit(its_world.clock(), options.requests_per_second, options.burst) {}
 
 ClientPool::~ClientPool() {
   for (auto& connection : idle_) close_on_its_executor(std::move(connection));
@@ -70,12 +84,16 @@ std::unique_ptr<ClientConnection> ClientPool::take(const base::Executor& executo
   std::vector<std::unique_ptr<ClientConnection>> stale;
   std::unique_ptr<ClientConnection> found;
   const auto oldest = world.clock().now() - kIdleMax;
+  const std::uint64_t generation = options.identity ? options.identity->generation() : 0;
   {
     base::Lock lock(mutex_);
-    const auto fresh = std::ranges::find_if(
-        idle_, [&](const auto& connection) { return connection->idle_since >= oldest; });
-    std::move(idle_.begin(), fresh, std::back_inserter(stale));  // in the order they became idle
-    idle_.erase(idle_.begin(), fresh);
+    const auto usable = [&](const auto& connection) {
+      return connection->idle_since >= oldest && connection->generation == generation;
+    };
+    for (auto& connection : idle_) {
+      if (!usable(connection)) stale.push_back(std::move(connection));
+    }
+    std::erase(idle_, nullptr);
     const auto mine = std::find_if(idle_.rbegin(), idle_.rend(), [&](const auto& connection) {
       return connection->executor == executor;
     });

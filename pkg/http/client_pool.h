@@ -4,11 +4,13 @@
 #include "pkg/base/world.h"
 #include "pkg/http/client.h"
 #include "pkg/http/read_buffer.h"
+#include "pkg/http/token_bucket.h"
 #include "pkg/telemetry/metrics.h"
 
 #include <array>
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -27,6 +29,7 @@ struct ClientConnection {
   base::Executor executor;  ///< where its operations run: only a task there may take it up again
   ReadBuffer buffer{kBufferBytesMax, kBufferBytesMax};
   base::MonotonicTime idle_since{};
+  std::uint64_t generation = 0;  ///< of the identity that it proves
 };
 
 /// The client's numbers, each resolved once. Thread-safe.
@@ -35,6 +38,10 @@ class ClientMetrics {
   ClientMetrics(telemetry::Metrics& metrics, std::string host);
   /// An answer's head, or (status 0) a request that got none.
   void count(std::string_view method, int status, base::Duration duration);
+  /// How long a request waited for the client's own limit.
+  void throttled(std::string_view method, base::Duration duration);
+  /// A request is sent again after an answer of this status.
+  void retried(std::string_view method, int status);
 
  private:
   struct Method;
@@ -58,7 +65,7 @@ class ClientPool {
   ClientPool(base::World& world, telemetry::Metrics& metrics, ClientOptions options);
   ~ClientPool();
 
-  /// A kept connection of this executor, newest first, or null.
+  /// A kept connection of this executor that proves who we are now, newest first, or null.
   std::unique_ptr<ClientConnection> take(const base::Executor& executor);
   /// Keeps it for a later request; beyond idle_connections_max the oldest is closed.
   void keep(std::unique_ptr<ClientConnection> connection);
@@ -67,6 +74,7 @@ class ClientPool {
   const ClientOptions options;
   const std::string host;  ///< "127.0.0.1:6443": the Host field and the label
   ClientMetrics metrics;
+  TokenBucket limit;
 
  private:
   base::Mutex mutex_;
