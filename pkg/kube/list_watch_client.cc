@@ -3,6 +3,7 @@
 #include "pkg/base/result.h"
 #include "pkg/base/task.h"
 #include "pkg/http/client.h"
+#include "pkg/kube/forbidden.h"
 #include "pkg/kube/object.h"
 #include "pkg/kube/resource.h"
 #include "pkg/kube/status.h"
@@ -47,13 +48,10 @@ base::Error ListWatchClient::explain(std::string_view verb, base::Error error) c
   message.append(" ").append(options_.resource.plural_group());
   if (!options_.namespace_.empty()) message.append(" in ").append(options_.namespace_);
   message.append(": ").append(error.message);
-  if (error.code == base::ErrorCode::kUnauthorized || error.code == base::ErrorCode::kForbidden) {
-    message.append(" (podkeeper must be allowed to list and watch ")
-        .append(options_.resource.plural_group())
-        .append(")");
-  }
   error.message = std::move(message);
-  return error;
+  return with_missing_rule(std::move(error), {.verb = verb == "LIST" ? "list" : "watch",
+                                              .resource = options_.resource,
+                                              .namespace_ = options_.namespace_});
 }
 
 base::Task<base::Result<http::ClientResponse>> ListWatchClient::send(std::string verb,

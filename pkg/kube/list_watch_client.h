@@ -27,7 +27,7 @@ class ListWatchClient {
   base::Task<base::Result<DecodedList>> list(std::string continue_token, bool paged);
   /// A watch from behind `from` on, with bookmarks. The answer's status is 200.
   base::Task<base::Result<http::ClientResponse>> watch(Revision from);
-  /// Puts what was asked before an error's message; for 401 and 403 also what to do.
+  /// Puts what was asked before an error's message; after it, for 401 and 403, what to do.
   [[nodiscard]] base::Error explain(std::string_view verb, base::Error error) const;
 
  private:

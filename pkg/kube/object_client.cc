@@ -1,5 +1,6 @@
 #include "pkg/kube/object_client.h"
 
+#include "pkg/kube/forbidden.h"
 #include "pkg/kube/status.h"
 
 #include <algorithm>
@@ -40,8 +41,12 @@ bool is_plain(const ObjectKey& key) noexcept {
 
 base::Task<base::Result<std::string>> ObjectClient::get(Resource resource, ObjectKey key) {
   if (!is_plain(key)) co_return no_name();
-  auto sending = send(request_for("GET", resource, key),
-                      "GET " + resource.plural_group() + " " + to_string(key));
+  http::ClientRequest request = request_for("GET", resource, key);
+  Asked asked{.what = "GET " + resource.plural_group() + " " + to_string(key),
+              .verb = "get",
+              .resource = std::move(resource),
+              .namespace_ = key.namespace_};
+  auto sending = send(std::move(request), std::move(asked));
   co_return co_await std::move(sending);
 }
 
@@ -53,7 +58,11 @@ base::Task<base::Result<std::string>> ObjectClient::create(Resource resource,
   http::ClientRequest request = request_for("POST", resource, collection);
   request.headers.add("Content-Type", "application/json");
   request.body = std::move(body);
-  auto sending = send(std::move(request), "POST " + resource.plural_group());
+  Asked asked{.what = "POST " + resource.plural_group(),
+              .verb = "create",
+              .resource = std::move(resource),
+              .namespace_ = collection.namespace_};
+  auto sending = send(std::move(request), std::move(asked));
   co_return co_await std::move(sending);
 }
 
@@ -65,17 +74,23 @@ base::Task<base::Result<std::string>> ObjectClient::merge_patch(Resource resourc
   if (!subresource.empty()) request.target.append("/").append(subresource);
   request.headers.add("Content-Type", "application/merge-patch+json");
   request.body = std::move(patch);
-  auto sending =
-      send(std::move(request), "PATCH " + resource.plural_group() + " " + to_string(key) +
-                                   (subresource.empty() ? "" : " " + subresource));
+  Asked asked{.what = "PATCH " + resource.plural_group() + " " + to_string(key) +
+                      (subresource.empty() ? "" : " " + subresource),
+              .verb = "patch",
+              .resource = std::move(resource),
+              .subresource = std::move(subresource),
+              .namespace_ = key.namespace_};
+  auto sending = send(std::move(request), std::move(asked));
   co_return co_await std::move(sending);
 }
 
-base::Task<base::Result<std::string>> ObjectClient::send(http::ClientRequest request,
-                                                         std::string what) {
+base::Task<base::Result<std::string>> ObjectClient::send(http::ClientRequest request, Asked asked) {
   const auto explained = [&](base::Error error) {
-    error.message = what + ": " + error.message;
-    return error;
+    error.message = asked.what + ": " + error.message;
+    return with_missing_rule(std::move(error), {.verb = asked.verb,
+                                                .resource = asked.resource,
+                                                .subresource = asked.subresource,
+                                                .namespace_ = asked.namespace_});
   };
   auto sending = client_.send(std::move(request), world_.clock().now() + options_.timeout);
   auto response = co_await std::move(sending);

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 
 namespace podkeeper::kube {
 
@@ -19,8 +20,8 @@ struct ObjectClientOptions {
 /// Requests for single objects: one request, one answer, no retry. Gives the object of the answer
 /// as JSON; an answer that is a Status, or none at all, is an Error that begins with what was asked
 /// and carries the answer's code: kConflict where a precondition on the resourceVersion failed,
-/// kAlreadyExists, kNotFound, kUnprocessable. Any task may call it; the world and the client
-/// outlive it.
+/// kAlreadyExists, kNotFound, kUnprocessable; kForbidden names the missing rule. Any task may call
+/// it; the world and the client outlive it.
 class ObjectClient {
  public:
   ObjectClient(base::World& world, http::Client& client, ObjectClientOptions options = {})
@@ -35,7 +36,15 @@ class ObjectClient {
                                                     std::string subresource, std::string patch);
 
  private:
-  base::Task<base::Result<std::string>> send(http::ClientRequest request, std::string what);
+  /// What is asked, for messages and in the words of access rules.
+  struct Asked {
+    std::string what;
+    std::string_view verb;
+    Resource resource;
+    std::string subresource = {};
+    std::string namespace_ = {};
+  };
+  base::Task<base::Result<std::string>> send(http::ClientRequest request, Asked asked);
 
   base::World& world_;
   http::Client& client_;

@@ -242,6 +242,8 @@ Error error_from_response(int http_status, std::string_view body,
   } else {
     error.code = code_of_http(http_status);
     error.message = "HTTP " + std::to_string(http_status);
+    const bool redirect = http_status >= 300 && http_status < 400;
+    if (redirect) error.message += ", a redirect, which is not followed";
     if (const std::string text = beginning(body); !text.empty()) error.message += ": " + text;
   }
   if (const auto wait = parse_retry_after(retry_after_header); wait.has_value()) {

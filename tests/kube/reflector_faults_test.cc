@@ -69,8 +69,10 @@ TEST(ReflectorFaults, NamesVerbAndResourceWhereItIsForbidden) {
   Reflecting test({{.bytes = http_answer(403, status)}});
   ASSERT_TRUE(test.until_asked(1));
   test.world.run_for(100ms);
-  EXPECT_EQ(test.reflector->last_error(),
-            "LIST pods: pods is forbidden (podkeeper must be allowed to list and watch pods)");
+  EXPECT_EQ(
+      test.reflector->last_error(),
+      "LIST pods: pods is forbidden; give podkeeper's user, by a ClusterRole, the missing rule "
+      "{apiGroups: [\"\"], resources: [\"pods\"], verbs: [\"list\"]}");
 }
 
 TEST(ReflectorFaults, WaitsAsLongAsRetryAfterAsksAndDoesNotListAgain) {
