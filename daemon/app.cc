@@ -7,6 +7,7 @@
 #include "pkg/telemetry/log.h"
 #include "pkg/telemetry/metric_names.h"
 
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -28,9 +29,10 @@ constexpr base::Duration kLogBlockedAfter = std::chrono::minutes(2);
 
 }  // namespace
 
-App::App(base::World& world, const settings::Settings& settings, telemetry::Metrics& metrics,
-         const telemetry::Logging& logging)
+App::App(base::World& world, base::Processes& processes, const settings::Settings& settings,
+         telemetry::Metrics& metrics, const telemetry::Logging& logging)
     : world_(world),
+      processes_(processes),
       settings_(settings),
       metrics_(metrics),
       logging_(logging),
@@ -46,15 +48,23 @@ Task<Result<void>> App::start() {
   const api::BuildInfo& build = api::build_info();
   metrics_.gauge(telemetry::kBuildInfo, {build.version, build.commit, build.compiler}).Set(1);
   telemetry::log_info("starting", {{"version", build.version}, {"commit", build.commit}});
-  auto apiserver = settings_.standalone ? start_embedded_cluster()
-                                        : settings::parse_apiserver(settings_.apiserver);
+  std::optional<base::Endpoint> embedded;
+  if (settings_.standalone) {
+    auto bound = start_embedded_cluster();
+    if (!bound) co_return bound.error();
+    embedded = *std::move(bound);
+  }
+  auto apiserver = Upstream::make(world_, processes_, metrics_, settings_, embedded);
   if (!apiserver) co_return apiserver.error();
-  auto mirrors = Mirrors::make(world_, metrics_, settings_, *apiserver);
+  apiserver_ = *std::move(apiserver);
+  if (auto ok = apiserver_->start(background_); !ok) co_return ok;
+  auto mirrors = Mirrors::make(world_, metrics_, settings_, apiserver_->client());
   if (!mirrors) co_return mirrors.error();
   mirrors_ = std::move(*mirrors);
   if (auto ok = mirrors_->start(background_); !ok) co_return ok;
   if (auto ok = start_controllers(); !ok) co_return ok;
-  auto policies = Policies::make(world_, metrics_, settings_, *apiserver, authorizer_, maps());
+  auto policies =
+      Policies::make(world_, metrics_, settings_, apiserver_->client(), authorizer_, maps());
   if (!policies) co_return policies.error();
   policies_ = std::move(*policies);
   if (auto ok = policies_->start(background_); !ok) co_return ok;

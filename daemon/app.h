@@ -2,6 +2,7 @@
 
 #include "pkg/access/authorized.h"
 #include "pkg/api/health_api.h"
+#include "pkg/base/processes.h"
 #include "pkg/base/world.h"
 #include "pkg/controllers/pod_state_controller.h"
 #include "pkg/http/server.h"
@@ -23,15 +24,17 @@
 #include "daemon/mirrors.h"
 #include "daemon/panic_sinks.h"
 #include "daemon/policies.h"
+#include "daemon/upstream.h"
 
 namespace podkeeper::daemon {
 
-/// podkeeperd as one object: the only place that wires rooms together. The world outlives it.
-/// start(), then shut_down() on the same executor; the destructor after shut_down() has returned.
+/// podkeeperd as one object: the only place that wires rooms together. The world and the processes
+/// outlive it. start(), then shut_down() on the same executor; the destructor after shut_down() has
+/// returned.
 class App {
  public:
-  App(base::World& world, const settings::Settings& settings, telemetry::Metrics& metrics,
-      const telemetry::Logging& logging);
+  App(base::World& world, base::Processes& processes, const settings::Settings& settings,
+      telemetry::Metrics& metrics, const telemetry::Logging& logging);
   ~App();
 
   /// Starts everything and binds every listener. The Error is one line that says what to do.
@@ -54,6 +57,7 @@ class App {
   void collect_metrics();
 
   base::World& world_;
+  base::Processes& processes_;
   const settings::Settings settings_;
   telemetry::Metrics& metrics_;
   const telemetry::Logging& logging_;
@@ -64,6 +68,7 @@ class App {
   runtime::TaskGroup connections_;  ///< of our listeners
   access::LoopbackAuthorizer authorizer_;
   std::unique_ptr<simkube::SimKube> embedded_;
+  std::unique_ptr<Upstream> apiserver_;
   std::unique_ptr<Mirrors> mirrors_;
   state::PodStates pod_states_{world_.clock()};
   std::unique_ptr<controllers::PodStateController> pod_state_controller_;

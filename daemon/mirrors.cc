@@ -1,6 +1,5 @@
 #include "daemon/mirrors.h"
 
-#include "pkg/api/process_api.h"
 #include "pkg/base/panic.h"
 #include "pkg/telemetry/metric_names.h"
 
@@ -26,17 +25,13 @@ std::string known_resources() {
 
 }  // namespace
 
-Mirrors::Mirrors(base::World& world, telemetry::Metrics& metrics, const base::Endpoint& apiserver)
-    : metrics_(metrics),
-      client_(world, metrics,
-              http::ClientOptions{
-                  .endpoint = apiserver,
-                  .user_agent = "podkeeper/" + api::build_info().version + " (linux/amd64)"}) {}
+Mirrors::Mirrors(telemetry::Metrics& metrics, http::Client& client)
+    : metrics_(metrics), client_(client) {}
 
 Result<std::unique_ptr<Mirrors>> Mirrors::make(base::World& world, telemetry::Metrics& metrics,
                                                const settings::Settings& settings,
-                                               const base::Endpoint& apiserver) {
-  std::unique_ptr<Mirrors> mirrors(new Mirrors(world, metrics, apiserver));
+                                               http::Client& client) {
+  std::unique_ptr<Mirrors> mirrors(new Mirrors(metrics, client));
   for (const std::string& name : settings.resources) {
     const kube::Resource* resource = kube::find_resource(name);
     if (resource == nullptr) {

@@ -22,7 +22,7 @@ class Mirrors {
   static base::Result<std::unique_ptr<Mirrors>> make(base::World& world,
                                                      telemetry::Metrics& metrics,
                                                      const settings::Settings& settings,
-                                                     const base::Endpoint& apiserver);
+                                                     http::Client& client);
 
   /// Starts one reflector task a resource.
   base::Result<void> start(runtime::TaskGroup& group);
@@ -47,11 +47,11 @@ class Mirrors {
     state::Store store;
     std::unique_ptr<kube::Reflector> reflector;
   };
-  Mirrors(base::World& world, telemetry::Metrics& metrics, const base::Endpoint& apiserver);
+  Mirrors(telemetry::Metrics& metrics, http::Client& client);
   void refresh(const Mirror& mirror);
 
   telemetry::Metrics& metrics_;
-  http::Client client_;
+  http::Client& client_;
   std::vector<std::unique_ptr<Mirror>> mirrors_;
 };
 

@@ -1,7 +1,5 @@
 #include "daemon/policies.h"
 
-#include "pkg/api/process_api.h"
-
 #include <array>
 #include <unistd.h>
 #include <utility>
@@ -31,11 +29,8 @@ kube::ReflectorOptions reflector_options(const settings::Settings& settings) {
 }  // namespace
 
 Policies::Policies(base::World& world, telemetry::Metrics& metrics,
-                   const settings::Settings& settings, const base::Endpoint& apiserver)
-    : client_(world, metrics,
-              http::ClientOptions{
-                  .endpoint = apiserver,
-                  .user_agent = "podkeeper/" + api::build_info().version + " (linux/amd64)"}),
+                   const settings::Settings& settings, http::Client& client)
+    : client_(client),
       objects_(world, client_),
       store_(
           world.clock(),
@@ -44,12 +39,12 @@ Policies::Policies(base::World& world, telemetry::Metrics& metrics,
 
 base::Result<std::unique_ptr<Policies>> Policies::make(
     base::World& world, telemetry::Metrics& metrics, const settings::Settings& settings,
-    const base::Endpoint& apiserver, access::Authorizer& authorizer,
+    http::Client& client, access::Authorizer& authorizer,
     const std::vector<state::Partitions*>& maps) {
   auto allowed = authorizer.read(
       "", {.plural_group = kube::concurrent_map_policies().plural_group(), .namespace_ = ""});
   if (!allowed) return allowed.error();
-  std::unique_ptr<Policies> policies(new Policies(world, metrics, settings, apiserver));
+  std::unique_ptr<Policies> policies(new Policies(world, metrics, settings, client));
   controllers::PolicyControllerOptions options;
   options.instance = instance_name();
   options.metrics = &metrics;

@@ -25,7 +25,7 @@ class Policies {
   static base::Result<std::unique_ptr<Policies>> make(base::World& world,
                                                       telemetry::Metrics& metrics,
                                                       const settings::Settings& settings,
-                                                      const base::Endpoint& apiserver,
+                                                      http::Client& client,
                                                       access::Authorizer& authorizer,
                                                       const std::vector<state::Partitions*>& maps);
   /// Starts the reflector and the controller.
@@ -34,9 +34,9 @@ class Policies {
 
  private:
   Policies(base::World& world, telemetry::Metrics& metrics, const settings::Settings& settings,
-           const base::Endpoint& apiserver);
+           http::Client& client);
 
-  http::Client client_;
+  http::Client& client_;
   kube::ObjectClient objects_;
   state::Store store_;
   kube::Reflector reflector_;

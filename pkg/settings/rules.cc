@@ -18,16 +18,21 @@ bool is_loopback(std::string_view host) {
 }
 
 Result<void> check_upstream(const Settings& settings) {
+  const std::string other = !settings.kubeconfig.empty() ? "--kubeconfig=" + settings.kubeconfig
+                            : !settings.context.empty()  ? "--context=" + settings.context
+                                                         : "";
+  const auto exclude = [](std::string_view one, const std::string& another) {
+    return refuse(std::string(one) + " and " + another + " exclude each other; give one of them");
+  };
   if (settings.standalone) {
-    if (settings.apiserver.empty()) return {};
-    return refuse("--standalone and --apiserver=" + settings.apiserver +
-                  " exclude each other; give one of them");
+    if (!settings.apiserver.empty()) {
+      return exclude("--standalone", "--apiserver=" + settings.apiserver);
+    }
+    if (!other.empty()) return exclude("--standalone", other);
+    return {};
   }
-  if (settings.apiserver.empty()) {
-    return refuse(
-        "--apiserver is missing; give the API server's URL, for example "
-        "--apiserver=http://127.0.0.1:8001, or --standalone for an embedded cluster");
-  }
+  if (settings.apiserver.empty()) return {};
+  if (!other.empty()) return exclude("--apiserver=" + settings.apiserver, other);
   if (auto endpoint = parse_apiserver(settings.apiserver); !endpoint) return endpoint.error();
   return {};
 }
@@ -74,8 +79,7 @@ Result<base::Endpoint> parse_apiserver(std::string_view url) {
   };
   if (url.starts_with("https://")) {
     return wrong(
-        "TLS to the API server is not available in this version; use http://, for example "
-        "through `kubectl proxy`");
+        "TLS needs to know whom to trust and who you are; give --kubeconfig, which says all three");
   }
   if (!url.starts_with("http://")) return wrong("the URL begins with http://");
   url.remove_prefix(7);

@@ -20,6 +20,10 @@ enum class LogFormat { kText, kJson };
 struct Settings {
   std::string config;
   std::string apiserver;
+  std::string kubeconfig;
+  std::string context;
+  std::int64_t kube_api_qps = 50;
+  std::int64_t kube_api_burst = 100;
   bool standalone = false;
   std::int64_t sim_nodes = 20;
   std::int64_t sim_pods = 400;
@@ -88,7 +92,7 @@ base::Result<void> check(const Settings& settings);
 /// A duration as Go writes it, in whole units: "90s", "1m30s", "500ms", "0".
 base::Result<base::Duration> parse_duration(std::string_view text);
 
-/// Host and port of an --apiserver URL.
+/// Host and port of an --apiserver URL, which is plain HTTP: TLS needs a kubeconfig.
 base::Result<base::Endpoint> parse_apiserver(std::string_view url);
 
 inline constexpr std::size_t kConfigBytesMax = 1 << 20;

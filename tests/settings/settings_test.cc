@@ -78,10 +78,12 @@ TEST_F(SettingsTest, AcceptsUnderscoresAndBothWaysToGiveAValue) {
 TEST_F(SettingsTest, RefusesInOneLineThatNamesTheSettingAndTheWayOut) {
   const std::vector<std::pair<std::vector<const char*>, std::vector<const char*>>> cases = {
       {{"--standalon"}, {"--standalon", "--help"}},
-      {{}, {"--apiserver is missing", "--standalone"}},
-      {{"--standalone", "--apiserver=http://a:1"}, {"exclude each other"}},
+      {{"--standalone", "--apiserver=http://a:1"}, {"--standalone", "exclude each other"}},
+      {{"--standalone", "--kubeconfig=/k"}, {"--kubeconfig=/k", "exclude each other"}},
+      {{"--apiserver=http://a:1", "--context=c"}, {"--context=c", "exclude each other"}},
+      {{"--kube-api-qps=0"}, {"--kube-api-qps", "1 to 100000"}},
       {{"--apiserver=ftp://a:1", "--auth-mode=None"}, {"ftp://a:1", "http://"}},
-      {{"--apiserver=https://a:1"}, {"TLS"}},
+      {{"--apiserver=https://a:1"}, {"TLS", "--kubeconfig"}},
       {{"--apiserver=http://a"}, {"http://a", "port"}},
       {{"--apiserver=http://a:1"}, {"Delegated", "--auth-mode=None"}},
       {{"--apiserver=http://a:1", "--auth-mode=None"}, {":6443", "loopback"}},
