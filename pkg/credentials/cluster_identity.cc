@@ -78,7 +78,7 @@ Result<std::string> ClusterIdentity::read_token() const {
     if (!access_.token.empty()) return access_.token;
     return std::move(text).error();
   }
-  const std::string token(trimmed(*text));
+  std::string token(trimmed(*text));
   if (token_like(token)) return token;
   return Error{ErrorCode::kInvalidArgument,
                access_.token_file + ": is empty, or has characters that no token has"};
