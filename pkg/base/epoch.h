@@ -122,7 +122,9 @@ class Epoch {
   };
   [[nodiscard]] static std::optional<Holder> oldest_holder() noexcept;
 
-  static constexpr std::size_t kRetireBatch = 4096;
+  /// A membarrier a batch, which interrupts the other cores, against memory that waits and leaves
+  /// the cache meanwhile: with 4096 a put costs 15 % more.
+  static constexpr std::size_t kRetireBatch = 1024;
   static constexpr std::size_t kFreesPerRetire = 2;  ///< more than come in, to catch up
   static constexpr std::size_t kPendingBytesMax = 64 << 20;
 };

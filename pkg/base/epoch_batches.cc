@@ -17,8 +17,8 @@ namespace {
 using Slot = detail::EpochSlot;
 
 constexpr std::size_t kBatchBytesMax =
-    1 << 20;  ///< so that large bodies do not wait for 4096 neighbours
-constexpr std::size_t kSpareBatchesMax = 8;
+    1 << 20;  ///< so that large bodies do not wait for 1024 neighbours
+constexpr std::size_t kSpareBatchesMax = 32;
 constexpr int kYieldsMax = 64;  ///< of a writer above kPendingBytesMax, for one batch
 
 struct Retired {
