@@ -17,6 +17,8 @@ using std::chrono::seconds;
 
 constexpr std::size_t kEventsPerLook = 256;
 constexpr std::size_t kStepsPerTurn = 256;
+/// The thread is the connections' too: a turn begins no step after this.
+constexpr auto kTurn = milliseconds(5);
 
 enum Watched : std::size_t { kPodsCursor, kNodesCursor, kDeploymentsCursor };
 
@@ -46,9 +48,16 @@ base::Task<void> Actors::run() {
   learn_all();
   for (auto now = budgeted_; now < end; now = world_.clock().now()) {
     observe();
-    timeline_.run_due(now, kStepsPerTurn);
+    timeline_.run_due(now, [&, steps = std::size_t{0}]() mutable {
+      const bool first = steps++ == 0;
+      return first || (steps <= kStepsPerTurn && world_.clock().now() - now < kTurn);
+    });
     const auto next = std::min({take_initiatives(now), timeline_.next(), end});
     co_await wakeup_.wait_until(next);
+    // A wait does not let go of the thread when its wakeup has come already, as it has after any
+    // step; whoever is behind with its steps would never answer a request again.
+    auto turn = world_.clock().sleep_for({});
+    co_await std::move(turn);
   }
 }
 

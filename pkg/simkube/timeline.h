@@ -24,9 +24,10 @@ class Timeline {
     steps_.emplace(std::pair(when, ++sequence_), Planned{std::move(name), std::move(step)});
     return true;
   }
-  /// Runs what is due, including what it plans for now; at most `max` steps.
-  void run_due(base::MonotonicTime now, std::size_t max) {
-    while (max-- > 0 && !steps_.empty() && steps_.begin()->first.first <= now) {
+  /// Runs what is due, including what it plans for now, while `more()` before each step.
+  template <class F>
+  void run_due(base::MonotonicTime now, F&& more) {
+    while (!steps_.empty() && steps_.begin()->first.first <= now && more()) {
       auto node = steps_.extract(steps_.begin());
       names_.erase(node.mapped().name);
       node.mapped().step();

@@ -251,7 +251,9 @@ TEST_F(PodStore, LeavesNothingBehind) {
   store_.replace({}, {5000});
   EXPECT_EQ(store_.stats().objects, 0u);
   EXPECT_EQ(store_.stats().bytes, 0u);
-  base::Epoch::collect();
+  // What is freed may retire what it held, also of the tests before.
+  while (base::Epoch::collect() > 0) {
+  }
   EXPECT_EQ(base::Epoch::pending().records, 0u);
 }
 
