@@ -174,9 +174,10 @@ TEST(Metrics, PacksTheSameTextAsGzip) {
 }
 
 TEST(MetricNames, ListsEveryDeclarationOnce) {
-  std::ifstream file(PK_SOURCE_DIR "/pkg/telemetry/metric_names.h");
   std::stringstream source;
-  source << file.rdbuf();
+  for (const char* name : {"metric_names.h", "upstream_metric_names.h"}) {
+    source << std::ifstream(std::string(PK_SOURCE_DIR "/pkg/telemetry/") + name).rdbuf();
+  }
   const std::string text = source.str();
   const std::regex declaration("inline const MetricDesc k");
   const auto declared = std::distance(std::sregex_iterator(text.begin(), text.end(), declaration),
