@@ -63,6 +63,13 @@ std::int64_t count_of(const std::string& event) {
   return std::clamp<std::int64_t>(at->get<std::int64_t>(), 1, kMax);
 }
 
+/// A missing right stays missing until somebody reads of it; anything else passes.
+void tell_of_failure(const std::string& reason, const base::Error& error) {
+  const auto log =
+      error.code == base::ErrorCode::kForbidden ? telemetry::log_warn : telemetry::log_debug;
+  log("event_not_posted", {{"reason", reason}, {"err", error}});
+}
+
 }  // namespace
 
 EventRecorder::EventRecorder(base::Clock& clock, kube::ObjectClient& client, std::string instance,
@@ -96,9 +103,7 @@ base::Task<void> EventRecorder::record(EventSubject subject, EventText text) {
     auto counting = count_up(name, time);
     outcome = co_await std::move(counting);
   }
-  if (!outcome) {
-    telemetry::log_debug("event_not_posted", {{"reason", text.reason}, {"err", outcome.error()}});
-  }
+  if (!outcome) tell_of_failure(text.reason, outcome.error());
 }
 
 base::Task<base::Result<void>> EventRecorder::count_up(std::string name, std::string time) {
