@@ -109,6 +109,9 @@ void Partitions::find_many(const Epoch::Guard& guard, std::span<const cmap::Key>
 bool Partitions::place(const Layout& layout, Stripe& stripe, const Home& held, AnyRef record) {
   Partition& to = target(layout, *record);
   if (held.partition == nullptr || held.partition == &to) return to.map.put(std::move(record));
+  // The old home shows it first: the order in which readers look changes with the plan, and none
+  // may find the older record after the newer one.
+  if (held.record != record.get()) held.partition->map.put(record);
   to.map.put(record);
   stripe.moves.fetch_add(1, std::memory_order_release);
   {

@@ -130,8 +130,9 @@ class Partitions final : public policy::PartitionedStore {
 /// alone, find() costs one load more than cmap::Map's; with policies it probes the partitions whose
 /// namespaces cover the key, best rank first. A record moves by a put into its new partition, then
 /// an erase from the old, so a reader can only miss it by looking at the new one before and the old
-/// one after; a counter per stripe tells that it must look again. Writers hold one of 64 stripe
-/// locks.
+/// one after; a counter per stripe tells that it must look again. One that changes as it moves is
+/// put into the old one before, so that nobody finds what it was after what it is. Writers hold one
+/// of 64 stripe locks.
 template <std::derived_from<cmap::Record> V>
 class PartitionedMap {
  public:
