@@ -149,8 +149,9 @@ void measure_pods(Report& report) {
   const auto stats = store.stats();
   const auto pods = static_cast<double>(stats.objects);
   std::size_t tables = 0;
-  for (const state::PartitionStats& each : store.partitions().stats())
+  for (const policy::PartitionReport& each : store.partitions().report()) {
     tables += each.map.table_bytes;
+  }
   const auto said = static_cast<double>(stats.bytes + stats.index_bytes + tables);
   const auto resident = static_cast<double>(resident_bytes() - before);
   std::printf("%zu pods: JSON %.0f B a pod; accounted %.0f, resident %.0f\n", stats.objects,
