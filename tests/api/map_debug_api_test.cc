@@ -12,21 +12,14 @@
 #include <utility>
 #include <vector>
 
+#include "tests/cmap/support/text_record.h"
+
 namespace podkeeper::api {
 namespace {
 
+using cmap::testing::Text;
 using nlohmann::json;
 using testing::HasSubstr;
-
-class Thing final : public cmap::Record {
- public:
-  explicit Thing(std::string key) : text_(std::move(key)) {
-    set_key(cmap::make_key(text_), sizeof(Thing));
-  }
-
- private:
-  std::string text_;
-};
 
 class MapDebugApi : public testing::Test {
  protected:
@@ -36,7 +29,7 @@ class MapDebugApi : public testing::Test {
         router_, [this] { return std::vector<cmap::NamedMap>{{"pods~batch", map_}}; },
         world_.clock());
   }
-  void put(const std::string& key) { map_->put(base::make_ref<const Thing>(key)); }
+  void put(const std::string& key) { map_->put(cmap::testing::text(key, 1)); }
   http::Response ask(const std::string& target, const std::string& method = "GET") {
     http::Request request;
     request.method = method;
@@ -56,8 +49,8 @@ class MapDebugApi : public testing::Test {
   }
 
   runtime::SimulatedWorld world_{1};
-  std::shared_ptr<cmap::Map<Thing>> map_ =
-      std::make_shared<cmap::Map<Thing>>(cmap::MapOptions{.shards = 4});
+  std::shared_ptr<cmap::Map<Text>> map_ =
+      std::make_shared<cmap::Map<Text>>(cmap::MapOptions{.shards = 4});
   http::Router router_;
 };
 

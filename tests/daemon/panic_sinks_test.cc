@@ -30,6 +30,7 @@
 #include <vector>
 
 #include "tests/base/sanitized.h"
+#include "tests/cmap/support/text_record.h"
 
 namespace podkeeper::daemon {
 namespace {
@@ -40,18 +41,9 @@ using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
 
-class Thing final : public cmap::Record {
- public:
-  explicit Thing(std::string key) : text_(std::move(key)) {
-    set_key(cmap::make_key(text_), sizeof(Thing));
-  }
-
- private:
-  std::string text_;
-};
-using Things = cmap::Map<Thing>;
-
-base::Ref<const Thing> thing(const std::string& key) { return base::make_ref<const Thing>(key); }
+using cmap::testing::text;
+using cmap::testing::Text;
+using Texts = cmap::Map<Text>;
 
 /// The daemon's way of a panic, from the misuse of a map to the log, the metrics and /debug/panics.
 class PanicSinksTest : public testing::Test {
@@ -80,7 +72,7 @@ class PanicSinksTest : public testing::Test {
       cmap::Caller::mine().at(std::source_location::current());
       table_.flag().write([&] {
         as_task(2, "late", [&] {
-          map_->put(thing("default/a"));
+          map_->put(text("default/a", 1));
           cmap::Caller::mine().at(std::source_location::current());
           misuse();
         });
@@ -130,13 +122,13 @@ class PanicSinksTest : public testing::Test {
   runtime::TaskRegistry registry_{world_.clock()};
   http::Router router_;
   cmap::FlatTable table_;  ///< what a map's strategy locks; here nobody does
-  std::shared_ptr<Things> map_ = std::make_shared<Things>(cmap::MapOptions{.shards = 4});
+  std::shared_ptr<Texts> map_ = std::make_shared<Texts>(cmap::MapOptions{.shards = 4});
   PanicSinks sinks_{world_.clock(), metrics_};
   PanicAudit audit_{[this] { return std::vector<cmap::NamedMap>{{"pods", map_}}; }};
 };
 
 TEST_F(PanicSinksTest, TellBothPartiesOfTwoThatWrite) {
-  const auto record = thing("default/a");
+  const auto record = text("default/a", 1);
   misuse_while_writing([&] {
     cmap::FlatTable::Spare spare;
     (void)table_.apply({.key = record->key(), .record = record.get()}, spare);
@@ -167,10 +159,10 @@ TEST_F(PanicSinksTest, LogAMisuseWithWhatTheMapsRememberOfItsTask) {
 }
 
 TEST_F(PanicSinksTest, TellTheMapOperationThatAPanicLeft) {
-  map_->put(thing("default/a"));
+  map_->put(text("default/a", 1));
   as_task(3, "reader", [&] {
     const base::Epoch::Guard guard;
-    map_->for_each(guard, [](const Thing&) { throw std::runtime_error("planted"); });
+    map_->for_each(guard, [](const Text&) { throw std::runtime_error("planted"); });
   });
   EXPECT_EQ(map_audit(panics().at(0)).front(), "pods: iterate panicked");
 }
@@ -190,9 +182,9 @@ TEST_F(PanicSinksTest, CountMisuseApartFromOtherPanics) {
 
 TEST_F(PanicSinksTest, TellTheOnePartyOfAUseBeforeInitialization) {
   struct Memory {
-    alignas(Things) std::array<std::byte, sizeof(Things)> bytes{};
+    alignas(Texts) std::array<std::byte, sizeof(Texts)> bytes{};
   } memory;
-  as_task(4, "hasty", [&] { reinterpret_cast<Things*>(memory.bytes.data())->put(thing("a")); });
+  as_task(4, "hasty", [&] { reinterpret_cast<Texts*>(memory.bytes.data())->put(text("a", 1)); });
   const json report = panics().at(0);
   EXPECT_THAT(report.at("message").get<std::string>(), HasSubstr("that is not made yet"));
   ASSERT_EQ(report.at("parties").size(), 1U);
@@ -209,7 +201,7 @@ TEST_F(PanicSinksTest, TellNothingOfMapsOnceTheAuditIsGone) {
     const PanicAudit shorter([this] { return std::vector<cmap::NamedMap>{{"pods", map_}}; });
   }
   as_task(5, "task", [&] {
-    map_->put(thing("default/a"));
+    map_->put(text("default/a", 1));
     throw std::runtime_error("planted");
   });
   EXPECT_TRUE(map_audit(panics().at(0)).empty());
