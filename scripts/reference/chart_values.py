@@ -24,9 +24,9 @@ yours. [docs/deploy.md](../../docs/deploy.md) has each step.
 
 * Each replica mirrors pods and nodes (and deployments and namespaces, if told) and answers
   `/metrics`, `/healthz`, `/livez` and `/readyz` through the Service.
-* podkeeperd speaks plain HTTP to its API server and has no credentials of its own yet. The chart
-  runs `kubectl proxy` beside it, which has both; only that container gets the service account's
-  token. `apiserver.url` names another way in.
+* podkeeperd reaches the API server over TLS with the token of its service account, which only its
+  container gets, with the rights of the ClusterRole and no more. `apiserver.url` names another
+  server, without TLS and token.
 * podkeeperd does not authenticate its readers yet. So the API (`/state`, `/api`, `/apis`) listens
   on the pod's loopback only, where `kubectl port-forward` reaches it; the Service does not offer
   it. Who may port-forward to these pods may read what they mirror.

@@ -126,15 +126,16 @@ class Restricted(unittest.TestCase):
     def test_config_default(self):
         self.check(kustomize("config/default"), at_least=1)
 
-    def test_the_root_file_system_is_read_only_and_the_token_only_the_proxys(self):
+    def test_the_root_file_system_is_read_only_and_the_token_only_podkeeperds(self):
         for name, values in ci_values().items():
             for _, spec in pod_specs(render(values)):
                 self.assertIs(spec["automountServiceAccountToken"], False, name)
                 own = [c for c in spec["containers"] if c["name"] != "sidecar"]
                 for container in own:
                     self.assertIs(container["securityContext"]["readOnlyRootFilesystem"], True)
+                for container in spec["containers"] + (spec.get("initContainers") or []):
                     mounts = {m["name"] for m in container.get("volumeMounts") or []}
-                    if container["name"] != "apiserver-proxy":
+                    if container["name"] != "podkeeperd":
                         self.assertNotIn("apiserver-token", mounts, name)
 
 

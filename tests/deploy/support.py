@@ -105,14 +105,15 @@ def get_json(url):
 
 
 def wait_for(what, condition, limit_s=START_LIMIT_S):
-    """Asks until the condition gives something true, and gives that; fails after the limit."""
+    """Asks until the condition gives something true, and gives that; fails after the limit, saying
+    what it waited for: a text, or what gives one then."""
     deadline = time.monotonic() + limit_s
     while True:
         found = condition()
         if found:
             return found
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {limit_s} s: {what}")
+            raise AssertionError(f"not within {limit_s} s: {what() if callable(what) else what}")
         time.sleep(POLL_S)
 
 
@@ -140,7 +141,7 @@ class Process:
                 raise AssertionError(f"ended with {self.popen.returncode}: {self.output()}")
             return re.search(pattern, self.output())
 
-        return wait_for(f"a line like {pattern} in:\n{self.output()}", look)
+        return wait_for(lambda: f"a line like {pattern} in:\n{self.output()}", look)
 
     def stop(self):
         """SIGTERM, and after a while SIGKILL; gives the exit code."""

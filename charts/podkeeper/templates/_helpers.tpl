@@ -53,21 +53,6 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if $image.digest }}@{{ $image.digest }}{{ else }}:{{ default .defaultTag $image.tag }}{{ end -}}
 {{- end }}
 
-{{- define "podkeeper.proxied" -}}
-{{- if and .Values.apiserver.proxy.enabled (not .Values.apiserver.url) }}true{{ end }}
-{{- end }}
-
-{{/* Where podkeeperd hears the cluster; refuses what could never become ready. */}}
-{{- define "podkeeper.apiserver" -}}
-{{- if .Values.apiserver.url }}
-{{- .Values.apiserver.url }}
-{{- else if .Values.apiserver.proxy.enabled }}
-{{- printf "http://127.0.0.1:%v" .Values.apiserver.proxy.port }}
-{{- else }}
-{{- fail "apiserver.url is empty and apiserver.proxy.enabled is false: set one of them, or podkeeperd has nothing to mirror" }}
-{{- end }}
-{{- end }}
-
 {{/* Rules that concern more than one value. */}}
 {{- define "podkeeper.check" -}}
 {{- range $needed := list "pods" "nodes" }}
@@ -76,13 +61,9 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- end }}
 {{- $seen := dict }}
-{{- $ports := merge (dict) .Values.ports }}
-{{- if include "podkeeper.proxied" . }}
-{{- $_ := set $ports "proxy" .Values.apiserver.proxy.port }}
-{{- end }}
-{{- range $name, $port := $ports }}
+{{- range $name, $port := .Values.ports }}
 {{- $key := printf "%v" $port }}
-{{- $where := ternary "apiserver.proxy.port" (printf "ports.%s" $name) (eq $name "proxy") }}
+{{- $where := printf "ports.%s" $name }}
 {{- if hasKey $seen $key }}
 {{- fail (printf "%s and %s are both %s: give each a port of its own" (get $seen $key) $where $key) }}
 {{- end }}
@@ -101,7 +82,9 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- define "podkeeper.config" -}}
 apiVersion: config.podkeeper.dev/v1alpha1
 kind: PodkeeperConfiguration
-apiserver: {{ include "podkeeper.apiserver" . | quote }}
+{{- with .Values.apiserver.url }}
+apiserver: {{ . | quote }}
+{{- end }}
 apiBindAddress: {{ printf "127.0.0.1:%v" .Values.ports.api | quote }}
 authMode: None
 metricsBindAddress: {{ printf ":%v" .Values.ports.metrics | quote }}
