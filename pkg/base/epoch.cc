@@ -16,23 +16,21 @@ constinit thread_local EpochPin* EpochPin::of_thread = nullptr;
 alignas(64) constinit std::atomic<std::uint64_t> epoch_now{1};
 constinit std::atomic<EpochSlot*> epoch_slots{nullptr};
 
-namespace {
-
 #ifndef __has_feature  // g++ says it with __SANITIZE_THREAD__
 #define __has_feature(feature) 0
 #endif
 #if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
-constexpr bool kAsymmetric = false;
+const bool epoch_asymmetric = false;
 #else
-bool register_membarrier() {
-  return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
-}
-const bool kAsymmetric = register_membarrier();
+const bool epoch_asymmetric =
+    syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
 #endif
+
+namespace {
 
 /// The reclaimer's half of the barrier.
 void heavy_barrier() {
-  if (kAsymmetric) {
+  if (epoch_asymmetric) {
     syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
   } else {
     std::atomic_thread_fence(std::memory_order_seq_cst);
@@ -64,8 +62,8 @@ struct Lease {
 };
 
 std::uint64_t pinned(const EpochPin& pin) {
-  return kAsymmetric ? pin.pinned.load(std::memory_order_acquire)
-                     : pin.pinned.load(std::memory_order_seq_cst);
+  return epoch_asymmetric ? pin.pinned.load(std::memory_order_acquire)
+                          : pin.pinned.load(std::memory_order_seq_cst);
 }
 
 }  // namespace
@@ -75,16 +73,6 @@ EpochPin& EpochPin::make() {
   lease.slot = &take_slot();
   of_thread = lease.slot;
   return *of_thread;
-}
-
-void EpochPin::enter() noexcept {
-  if (kAsymmetric) {
-    pinned.store(epoch_now.load(std::memory_order_acquire), std::memory_order_relaxed);
-    std::atomic_signal_fence(std::memory_order_seq_cst);
-  } else {
-    pinned.store(epoch_now.load(std::memory_order_seq_cst), std::memory_order_seq_cst);
-    std::atomic_thread_fence(std::memory_order_seq_cst);
-  }
 }
 
 std::uint64_t oldest_epoch_guard() {

@@ -11,12 +11,24 @@ namespace podkeeper::base {
 
 namespace detail {
 
+extern constinit std::atomic<std::uint64_t> epoch_now;
+/// Whether the reclaimer's barrier is membarrier(2), so that a guard needs none.
+extern const bool epoch_asymmetric;
+
 /// What a thread shows of its guards; a part of its slot among all threads'.
 struct EpochPin {
   std::atomic<std::uint64_t> pinned{0};  ///< epoch of the outermost guard; 0: no guard
   std::uint32_t nesting = 0;             ///< the owner's
 
-  void enter() noexcept;
+  void enter() noexcept {
+    if (epoch_asymmetric) [[likely]] {
+      pinned.store(epoch_now.load(std::memory_order_acquire), std::memory_order_relaxed);
+      std::atomic_signal_fence(std::memory_order_seq_cst);
+    } else {
+      pinned.store(epoch_now.load(std::memory_order_seq_cst), std::memory_order_seq_cst);
+      std::atomic_thread_fence(std::memory_order_seq_cst);
+    }
+  }
   void leave() noexcept { pinned.store(0, std::memory_order_release); }
 
   static EpochPin& mine() {

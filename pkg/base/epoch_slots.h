@@ -29,7 +29,6 @@ struct alignas(64) EpochSlot : EpochPin {
   std::atomic<std::size_t> freed_bytes{0};
 };
 
-extern constinit std::atomic<std::uint64_t> epoch_now;
 extern constinit std::atomic<EpochSlot*> epoch_slots;
 
 /// This thread's. What is retired after the thread's end, by static destruction, takes a slot of

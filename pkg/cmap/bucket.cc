@@ -13,6 +13,7 @@ Buckets::Place Buckets::locate(std::size_t home, std::uint64_t hash,
       const std::uintptr_t seen = bucket.slots[slot].load(std::memory_order_acquire);
       const Record* record = Bucket::record_of(seen);
       if (record == nullptr) continue;
+      prefetch_key(*record);
       if (is(*record, key)) return {&bucket, slot, probe != 0, seen};
       ++extra_steps;
     }

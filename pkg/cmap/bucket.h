@@ -71,7 +71,8 @@ struct Buckets {
 
   [[nodiscard]] std::size_t mask() const noexcept { return (std::size_t{1} << log2) - 1; }
 
-  /// Any thread, under an Epoch::Guard or the owner's lock.
+  /// Any thread, under an Epoch::Guard or the owner's lock. What nearly every find needs is in
+  /// line: the home bucket and the first record with the key's tag.
   [[nodiscard]] const Record* find(std::size_t home, std::uint64_t hash,
                                    const Key& key) const noexcept;
   /// Like find(), and says where. The slot may have lost the record by the time it is looked at.
@@ -90,6 +91,11 @@ struct Buckets {
   static void free_tag(const Place& place) noexcept;
 
  private:
+  /// The key's bytes often lie right behind the record's head: both misses at once, not one after
+  /// the other.
+  static void prefetch_key(const Record& record) noexcept {
+    __builtin_prefetch(reinterpret_cast<const char*>(&record) + 64);
+  }
   static bool is(const Record& record, const Key& key) noexcept {
     return record.hash() == key.hash && record.key_text() == key.text;
   }
@@ -108,24 +114,18 @@ inline void Buckets::prefetch_record(std::size_t home, std::uint64_t hash) const
 
 inline const Record* Buckets::find(std::size_t home, std::uint64_t hash,
                                    const Key& key) const noexcept {
-  const std::size_t last = mask();
-  for (std::size_t probe = 0; probe <= last; ++probe) {
-    const Bucket& bucket = first[(home + probe) & last];
-    const std::uint64_t meta = bucket.meta.load(std::memory_order_acquire);
-    for (std::uint64_t m = Bucket::matches(meta, hash); m != 0; m &= m - 1) {
-      const auto slot = static_cast<std::size_t>(std::countr_zero(m)) / 8;
-      const Record* record = Bucket::record_of(bucket.slots[slot].load(std::memory_order_acquire));
-      if (record == nullptr) continue;
-      // The key's bytes often lie right behind the record's head: both misses at once, not one
-      // after the other.
-      __builtin_prefetch(reinterpret_cast<const char*>(record) + 64);
-      if (is(*record, key)) return record;
-      ++extra_steps;
+  const Bucket& bucket = first[home & mask()];
+  const std::uint64_t m = Bucket::matches(bucket.meta.load(std::memory_order_acquire), hash);
+  if (m != 0) [[likely]] {
+    const auto slot = static_cast<std::size_t>(std::countr_zero(m)) / 8;
+    const Record* record = Bucket::record_of(bucket.slots[slot].load(std::memory_order_acquire));
+    if (record != nullptr) [[likely]] {
+      prefetch_key(*record);
+      if (is(*record, key)) [[likely]]
+        return record;
     }
-    if ((meta & Bucket::overflow_bit(hash)) == 0) return nullptr;
-    ++extra_steps;
   }
-  return nullptr;
+  return Bucket::record_of(locate(home, hash, key).seen);
 }
 
 }  // namespace podkeeper::cmap

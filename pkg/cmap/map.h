@@ -34,14 +34,11 @@ class Map final : public Observed {
   explicit Map(const MapOptions& options = {}, std::string partition = {})
       : Observed(std::move(partition)), impl_(options, Observed::partition().c_str()) {}
 
-  const V* find(const base::Epoch::Guard& guard PK_LIFETIME_BOUND, const Key& key) const {
+  [[gnu::always_inline]] const V* find(const base::Epoch::Guard& guard PK_LIFETIME_BOUND,
+                                       const Key& key) const {
     life_.expect_alive();
-    const Record* found = nullptr;
-    observe(Operation::kFind, key, nullptr, [&] {
-      found = impl_.find(guard, key);
-      return found != nullptr;
-    });
-    return static_cast<const V*>(found);
+    return static_cast<const V*>(
+        observe(Operation::kFind, key, nullptr, [&] { return impl_.find(guard, key); }));
   }
   /// found[i] = find(keys[i]) for each key, each as of its own moment. `found` must be as long as
   /// `keys`. Every strategy fetches 16 keys' buckets, then their records, before it compares, so

@@ -54,24 +54,20 @@ class Observed {
   }
 
  protected:
-  /// Runs one operation on the map and gives what it returns; keeps it in the audit when it is due,
-  /// and tells those who trace it.
+  /// Runs one operation on the map and gives what it returns, which is false or null where it did
+  /// or found nothing; keeps it in the audit when it is due, and tells those who trace it.
   /// `owner` (or null) is the record whose key it is, where the operation may let go of it.
+  ///
+  /// What nobody looks at stays short and in line: the processor then begins the next lookup's
+  /// cache misses while it still waits for this one's.
   template <class Run>
-  bool observe(Operation operation, const Key& key, const Record* owner, const Run& run) const {
+  [[gnu::always_inline]] auto observe(Operation operation, const Key& key, const Record* owner,
+                                      const Run& run) const {
     const std::uint64_t hash = key.hash;
     try {
-      const bool due = audit_.due();
-      const bool watched = probes::watched(operation);
-      if (!due && !watched) [[likely]]
+      if (!audit_.on() && !probes::watched(operation)) [[likely]]
         return run();
-      const auto held = base::Ref<const Record>(owner);
-      const probes::Scope scope(partition_.c_str());
-      if (watched) begins(operation);
-      const bool answer = run();
-      if (due) keep(operation, key, answer);
-      if (watched) ended(operation, key, answer);
-      return answer;
+      return run_watched(operation, key, owner, run);
     } catch (...) {
       panicked(operation, hash);
       throw;
@@ -90,6 +86,19 @@ class Observed {
   }
 
  private:
+  template <class Run>
+  [[gnu::noinline]] auto run_watched(Operation operation, const Key& key, const Record* owner,
+                                     const Run& run) const {
+    const bool due = audit_.due();
+    const bool watched = probes::watched(operation);
+    const auto held = base::Ref<const Record>(owner);
+    const probes::Scope scope(partition_.c_str());
+    if (watched) begins(operation);
+    const auto answer = run();
+    if (due) keep(operation, key, static_cast<bool>(answer));
+    if (watched) ended(operation, key, static_cast<bool>(answer));
+    return answer;
+  }
   void begins(Operation operation) const noexcept;
   void ended(Operation operation, const Key& key, bool answer) const noexcept;
   void keep(Operation operation, const Key& key, bool answer) const noexcept;

@@ -41,6 +41,8 @@ class SplitMap {
                 .root_bits = locks_.root_bits()}) {}
 
   const Record* find(const base::Epoch::Guard&, const Key& key) const { return table_.find(key); }
+  /// Where find() looks.
+  [[nodiscard]] const SplitTable& table() const noexcept { return table_; }
 
   void find_many(const base::Epoch::Guard&, std::span<const Key> keys,
                  std::span<const Record*> found) const {

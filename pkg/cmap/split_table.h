@@ -75,7 +75,7 @@ class SplitTable {
   [[nodiscard]] std::uint64_t hash_of(const Key& key) const noexcept { return placement_(key); }
 
   /// Any thread, under an Epoch::Guard. Expected O(1).
-  [[nodiscard]] const Record* find(const Key& key) const noexcept {
+  [[nodiscard, gnu::always_inline]] const Record* find(const Key& key) const noexcept {
     const std::uint64_t hash = placement_(key);
     return segment_of(hash).find(home(hash), hash, key);
   }
@@ -151,7 +151,7 @@ class SplitTable {
   }
   static std::uint64_t bit_of(unsigned depth) noexcept { return std::uint64_t{1} << (63 - depth); }
 
-  [[nodiscard]] Buckets segment_of(std::uint64_t hash) const noexcept {
+  [[nodiscard, gnu::always_inline]] Buckets segment_of(std::uint64_t hash) const noexcept {
     unsigned shift = root_shift_;
     std::uintptr_t word = root_[hash >> shift].load(std::memory_order_acquire);
     while ((word & kLow) == kNode) [[unlikely]] {

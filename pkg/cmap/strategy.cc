@@ -30,11 +30,10 @@ template <ConcurrentMap M>
 class Entry final : public detail::AnyMap {
  public:
   template <class... Args>
-  explicit Entry(Args&&... args) : map_(std::forward<Args>(args)...) {}
-
-  const Record* find(const base::Epoch::Guard& guard, const Key& key) const override {
-    return map_.find(guard, key);
+  explicit Entry(Args&&... args) : map_(std::forward<Args>(args)...) {
+    if constexpr (requires { find_in(map_.table()); }) find_in(map_.table());
   }
+
   void find_many(const base::Epoch::Guard& guard, std::span<const Key> keys,
                  std::span<const Record*> found) const override {
     check_lengths(keys, found);
@@ -74,6 +73,10 @@ class Entry final : public detail::AnyMap {
   }
 
  private:
+  const Record* find_elsewhere(const base::Epoch::Guard& guard, const Key& key) const override {
+    return map_.find(guard, key);
+  }
+
   M map_;
 };
 

@@ -5,6 +5,7 @@
 #include "pkg/base/ref.h"
 #include "pkg/cmap/inspect.h"
 #include "pkg/cmap/record.h"
+#include "pkg/cmap/split_table.h"
 
 #include <concepts>
 #include <cstddef>
@@ -111,15 +112,18 @@ concept ConcurrentMap =
     };
 
 namespace detail {
-/// The handle's table of entry points: one virtual call, whatever the strategy.
+/// The handle's table of entry points: one virtual call, whatever the strategy, but for the finds
+/// of those whose records are in one SplitTable.
 class AnyMap {
  public:
   AnyMap() = default;
   virtual ~AnyMap() = default;
   AnyMap(const AnyMap&) = delete;
   AnyMap& operator=(const AnyMap&) = delete;
-  virtual const Record* find(const base::Epoch::Guard& guard PK_LIFETIME_BOUND,
-                             const Key& key) const = 0;
+  [[gnu::always_inline]] const Record* find(const base::Epoch::Guard& guard PK_LIFETIME_BOUND,
+                                            const Key& key) const {
+    return split_ != nullptr ? split_->find(key) : find_elsewhere(guard, key);
+  }
   virtual void find_many(const base::Epoch::Guard& guard, std::span<const Key> keys,
                          std::span<const Record*> found) const = 0;
   virtual bool put(base::Ref<const Record> record) = 0;
@@ -143,6 +147,15 @@ class AnyMap {
   virtual Position position_of(const Key& key) const = 0;
   virtual ProbeChain describe(const base::Epoch::Guard& guard, const Key& key) const = 0;
   virtual std::vector<TableCensus> census(const base::Epoch::Guard& guard) const = 0;
+
+ protected:
+  /// find() looks there from now on; before anybody uses the map.
+  void find_in(const SplitTable& table) noexcept { split_ = &table; }
+
+ private:
+  virtual const Record* find_elsewhere(const base::Epoch::Guard& guard, const Key& key) const = 0;
+
+  const SplitTable* split_ = nullptr;
 };
 std::unique_ptr<AnyMap> make_map(const MapOptions& options);
 }  // namespace detail

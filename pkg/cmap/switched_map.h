@@ -41,7 +41,8 @@ class SwitchedMap {
   SwitchedMap(const SwitchedMap&) = delete;
   SwitchedMap& operator=(const SwitchedMap&) = delete;
 
-  const Record* find(const base::Epoch::Guard& guard PK_LIFETIME_BOUND, const Key& key) const {
+  [[gnu::always_inline]] const Record* find(const base::Epoch::Guard& guard PK_LIFETIME_BOUND,
+                                            const Key& key) const {
     counters_.add(Counters::kFinds);
     return current().find(guard, key);
   }

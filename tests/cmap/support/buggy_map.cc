@@ -25,7 +25,7 @@ class BuggyMap final : public ForwardingMap<> {
   BuggyMap(Bug bug, std::unique_ptr<detail::AnyMap> right)
       : ForwardingMap(*right), bug_(bug), owned_(std::move(right)) {}
 
-  const Record* find(const Epoch::Guard& guard, const Key& key) const override {
+  const Record* find_elsewhere(const Epoch::Guard& guard, const Key& key) const override {
     if (now(Bug::kMissedRead)) return nullptr;
     if (now(Bug::kStaleRead)) return keep(remembered(key));
     if (now(Bug::kWrongNeighbour)) {

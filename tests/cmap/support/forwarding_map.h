@@ -19,7 +19,7 @@ class ForwardingMap : public detail::AnyMap {
  public:
   explicit ForwardingMap(M& right) : right_(right) {}
 
-  const Record* find(const base::Epoch::Guard& guard, const Key& key) const override {
+  const Record* find_elsewhere(const base::Epoch::Guard& guard, const Key& key) const override {
     return right_.find(guard, key);
   }
   void find_many(const base::Epoch::Guard& guard, std::span<const Key> keys,
