@@ -143,6 +143,10 @@ Client::~Client() = default;
 
 const base::Endpoint& Client::endpoint() const noexcept { return pool_->options.endpoint; }
 
+void Client::count_repeat(std::string_view method, int status) {
+  pool_->metrics.retried(method, status);
+}
+
 base::Task<base::Result<ClientResponse>> Client::send(ClientRequest request,
                                                       base::MonotonicTime deadline) {
   const auto pool = pool_;

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace podkeeper::http {
 
@@ -69,6 +70,8 @@ class Client {
   base::Task<base::Result<ClientResponse>> send(ClientRequest request,
                                                 base::MonotonicTime deadline);
   [[nodiscard]] const base::Endpoint& endpoint() const noexcept;
+  /// For rest_client_request_retries_total: the caller sends again what was answered so.
+  void count_repeat(std::string_view method, int status);
 
  private:
   /// What one try needs to know beside the request.

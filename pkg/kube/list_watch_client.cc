@@ -5,6 +5,7 @@
 #include "pkg/http/client.h"
 #include "pkg/kube/forbidden.h"
 #include "pkg/kube/object.h"
+#include "pkg/kube/percent_encoding.h"
 #include "pkg/kube/resource.h"
 #include "pkg/kube/status.h"
 
@@ -20,26 +21,6 @@ namespace podkeeper::kube {
 namespace {
 
 constexpr std::size_t kErrorBodyMax = 64 * 1024;
-
-std::string percent_encoded(std::string_view text) {
-  constexpr std::string_view kHex = "0123456789ABCDEF";
-  constexpr std::string_view kPlain = "-._~";
-  std::string out;
-  out.reserve(text.size());
-  for (const char c : text) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       kPlain.contains(c);
-    if (plain) {
-      out.push_back(c);
-      continue;
-    }
-    const auto byte = static_cast<unsigned char>(c);
-    out.push_back('%');
-    out.push_back(kHex[byte >> 4]);
-    out.push_back(kHex[byte & 0xF]);
-  }
-  return out;
-}
 
 }  // namespace
 

@@ -1,6 +1,8 @@
 #include "pkg/kube/object_client.h"
 
 #include "pkg/kube/forbidden.h"
+#include "pkg/kube/json_text.h"
+#include "pkg/kube/percent_encoding.h"
 #include "pkg/kube/status.h"
 
 #include <algorithm>
@@ -37,6 +39,37 @@ bool is_plain(const ObjectKey& key) noexcept {
   return is_plain(key.name) && (key.namespace_.empty() || is_plain(key.namespace_));
 }
 
+http::ClientRequest with_body(std::string method, std::string content_type, std::string body) {
+  http::ClientRequest request;
+  request.method = std::move(method);
+  request.headers.add("Content-Type", std::move(content_type));
+  request.body = std::move(body);
+  return request;
+}
+
+std::string delete_options(const RemoveOptions& options) {
+  std::string conditions;
+  if (!options.uid.empty()) {
+    conditions.append("\"uid\":");
+    append_json_string(conditions, options.uid);
+  }
+  if (options.revision.has_value()) {
+    if (!conditions.empty()) conditions.push_back(',');
+    conditions.append("\"resourceVersion\":\"").append(to_string(*options.revision)).append("\"");
+  }
+  std::string body = R"({"kind":"DeleteOptions","apiVersion":"v1")";
+  if (!conditions.empty()) body.append(",\"preconditions\":{").append(conditions).append("}");
+  if (options.dry_run) body.append(R"(,"dryRun":["All"])");
+  body.push_back('}');
+  return body;
+}
+
+/// What client-go waits for and repeats: the server says itself when to come back.
+std::optional<base::Duration> wait_asked_for(int status, const base::Result<std::string>& body) {
+  if (body.has_value() || (status != 429 && status < 500)) return std::nullopt;
+  return body.error().retry_after;
+}
+
 }  // namespace
 
 base::Task<base::Result<std::string>> ObjectClient::get(Resource resource, ObjectKey key) {
@@ -66,41 +99,89 @@ base::Task<base::Result<std::string>> ObjectClient::create(Resource resource,
   co_return co_await std::move(sending);
 }
 
-base::Task<base::Result<std::string>> ObjectClient::merge_patch(Resource resource, ObjectKey key,
-                                                                std::string subresource,
-                                                                std::string patch) {
+base::Task<base::Result<std::string>> ObjectClient::change(http::ClientRequest request,
+                                                           std::string_view verb, Resource resource,
+                                                           ObjectKey key, std::string subresource) {
   if (!is_plain(key)) co_return no_name();
-  http::ClientRequest request = request_for("PATCH", resource, key);
-  if (!subresource.empty()) request.target.append("/").append(subresource);
-  request.headers.add("Content-Type", "application/merge-patch+json");
-  request.body = std::move(patch);
-  Asked asked{.what = "PATCH " + resource.plural_group() + " " + to_string(key) +
+  std::string target = resource.path(key.namespace_, key.name);
+  if (!subresource.empty()) target.append("/").append(subresource);
+  request.target.insert(0, target);
+  request.headers.add("Accept", "application/json");
+  Asked asked{.what = request.method + " " + resource.plural_group() + " " + to_string(key) +
                       (subresource.empty() ? "" : " " + subresource),
-              .verb = "patch",
+              .verb = verb,
               .resource = std::move(resource),
               .subresource = std::move(subresource),
-              .namespace_ = key.namespace_};
+              .namespace_ = std::move(key.namespace_)};
   auto sending = send(std::move(request), std::move(asked));
   co_return co_await std::move(sending);
 }
 
+base::Task<base::Result<std::string>> ObjectClient::update(Resource resource, ObjectKey key,
+                                                           std::string subresource,
+                                                           std::string body) {
+  return change(with_body("PUT", "application/json", std::move(body)), "update",
+                std::move(resource), std::move(key), std::move(subresource));
+}
+
+base::Task<base::Result<std::string>> ObjectClient::merge_patch(Resource resource, ObjectKey key,
+                                                                std::string subresource,
+                                                                std::string patch) {
+  return change(with_body("PATCH", "application/merge-patch+json", std::move(patch)), "patch",
+                std::move(resource), std::move(key), std::move(subresource));
+}
+
+base::Task<base::Result<std::string>> ObjectClient::apply(Resource resource, ObjectKey key,
+                                                          std::string subresource, std::string body,
+                                                          ApplyOptions options) {
+  // JSON is YAML, and kube-apiserver takes it as such under this name in every version.
+  http::ClientRequest request = with_body("PATCH", "application/apply-patch+yaml", std::move(body));
+  request.target = "?fieldManager=" + percent_encoded(options.field_manager);
+  if (options.force) request.target.append("&force=true");
+  return change(std::move(request), "patch", std::move(resource), std::move(key),
+                std::move(subresource));
+}
+
+base::Task<base::Result<std::string>> ObjectClient::remove(Resource resource, ObjectKey key,
+                                                           RemoveOptions options) {
+  return change(with_body("DELETE", "application/json", delete_options(options)), "delete",
+                std::move(resource), std::move(key), {});
+}
+
 base::Task<base::Result<std::string>> ObjectClient::send(http::ClientRequest request, Asked asked) {
-  const auto explained = [&](base::Error error) {
-    error.message = asked.what + ": " + error.message;
-    return with_missing_rule(std::move(error), {.verb = asked.verb,
-                                                .resource = asked.resource,
-                                                .subresource = asked.subresource,
-                                                .namespace_ = asked.namespace_});
-  };
-  auto sending = client_.send(std::move(request), world_.clock().now() + options_.timeout);
+  const auto deadline = world_.clock().now() + options_.timeout;
+  for (int repeats = 0;; ++repeats) {
+    auto sending = send_once(request, deadline);
+    auto answer = co_await std::move(sending);
+    if (answer.body.has_value()) co_return std::move(answer.body);
+    const auto wait = wait_asked_for(answer.status, answer.body);
+    if (!wait || repeats == kRepeatsMax || world_.clock().now() + *wait >= deadline) {
+      base::Error error = std::move(answer.body).error();
+      error.message = asked.what + ": " + error.message;
+      co_return with_missing_rule(std::move(error), {.verb = asked.verb,
+                                                     .resource = asked.resource,
+                                                     .subresource = asked.subresource,
+                                                     .namespace_ = asked.namespace_});
+    }
+    client_.count_repeat(request.method, answer.status);
+    auto waiting = world_.clock().sleep_for(*wait);
+    co_await std::move(waiting);
+  }
+}
+
+base::Task<ObjectClient::Answer> ObjectClient::send_once(http::ClientRequest request,
+                                                         base::MonotonicTime deadline) {
+  auto sending = client_.send(std::move(request), deadline);
   auto response = co_await std::move(sending);
-  if (!response.has_value()) co_return explained(std::move(response).error());
+  if (!response.has_value()) co_return Answer{.body = std::move(response).error()};
   auto reading = response->read_all(options_.answer_bytes_max);
   auto body = co_await std::move(reading);
-  if (!body.has_value()) co_return explained(std::move(body).error());
-  if (response->status == 200 || response->status == 201) co_return body;
-  co_return explained(
-      error_from_response(response->status, *body, response->headers.get("Retry-After")));
+  const int status = response->status;
+  const bool good = status == 200 || status == 201 || status == 202;
+  if (body.has_value() && !good) {
+    body = error_from_response(status, *body, response->headers.get("Retry-After"));
+  }
+  co_return Answer{.status = status, .body = std::move(body)};
 }
 
 }  // namespace podkeeper::kube

@@ -124,6 +124,8 @@ std::expected<DeleteOptions, kube::Status> delete_options(const http::Request& r
     const auto grace = json->find("gracePeriodSeconds");
     if (grace != json->end() && grace->is_number_integer())
       options.grace_seconds = grace->get<std::int64_t>();
+    const auto dry_run = json->find("dryRun");
+    if (dry_run != json->end() && *dry_run == Json::array({"All"})) options.dry_run = true;
     const auto conditions = json->find("preconditions");
     if (conditions != json->end() && conditions->is_object()) {
       options.uid = text_of(*conditions, "uid");

@@ -124,12 +124,9 @@ class Governed {
   }
   void remove(const std::string& name) {
     world.run_task([&]() -> base::Task<void> {
-      http::ClientRequest request;
-      request.method = "DELETE";
-      request.target = kube::concurrent_map_policies().path("", name);
-      auto deleting = client->send(std::move(request), world.clock().now() + seconds(5));
-      auto answer = co_await std::move(deleting);
-      EXPECT_TRUE(answer && answer->status == 200);
+      auto removing = objects->remove(kube::concurrent_map_policies(), {{}, name});
+      const auto removed = co_await std::move(removing);
+      EXPECT_TRUE(removed) << removed.error().message;
     });
   }
   Json condition(const std::string& name, const std::string& type) {

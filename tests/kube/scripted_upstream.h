@@ -97,8 +97,9 @@ inline Step watch_step(const std::vector<std::string>& lines, Step::End end = St
 class ScriptedUpstream {
  public:
   struct Asked {
-    std::string target;
+    std::string method, target;
     base::Duration at;
+    std::string head, body;
   };
 
   ScriptedUpstream(runtime::SimulatedWorld& world, runtime::TaskGroup& group,
@@ -130,18 +131,26 @@ class ScriptedUpstream {
       const auto size = co_await std::move(reading);
       if (!size.has_value() || *size == 0) co_return;
       input.append(buffer.data(), *size);
-      const std::size_t end = input.find("\r\n\r\n");
-      if (end == std::string::npos) continue;
+      const std::size_t end = input.find("\r\n\r\n") + 4;
+      if (end < 4 || input.size() < end + length_in(input)) continue;
       const std::size_t begin = input.find(' ') + 1;
-      asked_.push_back({.target = input.substr(begin, input.find(' ', begin) - begin),
-                        .at = world_.clock().now() - start_});
-      input.erase(0, end + 4);
+      asked_.push_back({.method = input.substr(0, begin - 1),
+                        .target = input.substr(begin, input.find(' ', begin) - begin),
+                        .at = world_.clock().now() - start_,
+                        .head = input.substr(0, end),
+                        .body = input.substr(end, length_in(input))});
+      input.erase(0, end + asked_.back().body.size());
       Step step{.bytes = {}, .end = Step::End::kHold};
       if (next_ < script_.size()) step = script_[next_++];
       auto answering = answer(*stream, step);
       co_await std::move(answering);
       if (step.end == Step::End::kClose) co_return;
     }
+  }
+
+  static std::size_t length_in(const std::string& head) {
+    const std::size_t at = head.find("Content-Length: ");
+    return at == std::string::npos ? 0 : std::stoul(head.substr(at + 16));
   }
 
   base::Task<void> answer(base::Stream& stream, Step step) {
