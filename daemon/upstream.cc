@@ -77,6 +77,7 @@ Result<std::unique_ptr<Upstream>> Upstream::make(base::World& world, base::Proce
   }
   options.endpoint = access->server.endpoint;
   options.path_prefix = access->server.path;
+  options.gzip = !access->disable_compression;
   say(credentials::to_string(access->server), access->source);
   auto identity = credentials::ClusterIdentity::make(world, processes, metrics, *std::move(access));
   if (!identity) return std::move(identity).error();

@@ -49,7 +49,8 @@ struct ClusterAccess {
   Material authority = {};  ///< CA certificates, PEM; empty: the system's
   std::string tls_server_name = {};
   bool insecure_skip_tls_verify = false;
-  Material certificate = {};  ///< the client's, PEM; empty: none
+  bool disable_compression = false;  ///< answers are not asked for in gzip
+  Material certificate = {};         ///< the client's, PEM; empty: none
   Material key = {};
   std::string token = {};
   std::string token_file = {};  ///< goes before `token` once it was read

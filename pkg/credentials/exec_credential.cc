@@ -95,6 +95,7 @@ base::Program exec_program(const ExecPlugin& plugin, const ClusterAccess& access
   if (plugin.provide_cluster_info) {
     Json cluster = {{"server", to_string(access.server)}};
     if (!access.tls_server_name.empty()) cluster["tls-server-name"] = access.tls_server_name;
+    if (access.disable_compression) cluster["disable-compression"] = true;
     if (access.insecure_skip_tls_verify) cluster["insecure-skip-tls-verify"] = true;
     if (!authority.empty()) cluster["certificate-authority-data"] = base64_encoded(authority);
     cluster["config"] = plugin.cluster_config.empty() ? Json() : Json::parse(plugin.cluster_config);

@@ -107,6 +107,7 @@ void read_cluster(const Entry& entry, ClusterAccess& access) {
   access.authority = entry.material("certificate-authority");
   access.tls_server_name = entry.text("tls-server-name");
   access.insecure_skip_tls_verify = entry.flag("insecure-skip-tls-verify");
+  access.disable_compression = entry.flag("disable-compression");
   if (access.insecure_skip_tls_verify && !access.authority.empty()) {
     entry.fail("insecure-skip-tls-verify",
                "contradicts the certificate-authority that is given; remove one of them");

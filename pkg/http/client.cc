@@ -4,6 +4,7 @@
 #include "pkg/http/client_body.h"
 #include "pkg/http/client_pool.h"
 #include "pkg/http/framing.h"
+#include "pkg/http/gzip_body.h"
 #include "pkg/http/render.h"
 
 #include <boost/asio/this_coro.hpp>
@@ -41,6 +42,7 @@ std::string render(const ClientRequest& request, const ClientPool& pool,
     PK_CHECK(field_value_like(name) && field_value_like(value), "header of a request: " + name);
     head.append("\r\n").append(name).append(": ").append(value);
   }
+  if (request.accept_gzip && pool.options.gzip) head.append("\r\nAccept-Encoding: gzip");
   if (!authorization.empty()) {
     // Its text stays out of the report, as it is a secret.
     PK_CHECK(field_value_like(authorization), "the Authorization of a request");
@@ -219,6 +221,9 @@ base::Task<base::Result<ClientResponse>> Client::try_send(std::shared_ptr<Client
     response.status = answer.head->status;
     response.headers = std::move(answer.head->headers);
     response.body = std::make_unique<ResponseBody>(pool, std::move(connection), *framing);
+    if (framing->body == ResponseFraming::Body::kNone) co_return response;
+    const auto plain = undo_content_encoding(response, request.accept_gzip && pool->options.gzip);
+    if (!plain) co_return protocol(*pool, plain.error().message);
     co_return response;
   }
 }

@@ -17,6 +17,7 @@ struct ClientRequest {
   std::string target;  ///< path and query, percent-encoded already
   Headers headers;
   std::string body;
+  bool accept_gzip = false;  ///< a large body may come packed; it is unpacked while it is read
 };
 
 /// An answer whose head has arrived; its body is read by its owner, at its own pace.
@@ -47,6 +48,7 @@ struct ClientOptions {
   std::size_t idle_connections_max = 4;
   std::size_t header_bytes_max = 64 * 1024;
   std::string path_prefix = {};  ///< before every target; without a slash at its end
+  bool gzip = true;  ///< false: no request asks for it (kubeconfig's disable-compression)
   std::shared_ptr<ClientIdentity> identity = {};  ///< null: plain connections of nobody
   double requests_per_second = 0;                 ///< 0: no limit
   std::uint32_t burst = 1;  ///< requests that may go at once before the limit holds
@@ -66,7 +68,8 @@ class Client {
   ~Client();
   /// Sends and waits for the head until `deadline`, which then holds for the body until it is
   /// moved. A request without a body is sent once more when a kept-alive connection turns out to be
-  /// closed. kUnavailable names the endpoint and the reason.
+  /// closed. kUnavailable names the endpoint and the reason; an answer in an encoding that was not
+  /// asked for is kProtocol.
   base::Task<base::Result<ClientResponse>> send(ClientRequest request,
                                                 base::MonotonicTime deadline);
   [[nodiscard]] const base::Endpoint& endpoint() const noexcept;

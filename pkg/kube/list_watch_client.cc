@@ -37,11 +37,13 @@ base::Error ListWatchClient::explain(std::string_view verb, base::Error error) c
 
 base::Task<base::Result<http::ClientResponse>> ListWatchClient::send(std::string verb,
                                                                      std::string query,
+                                                                     bool accept_gzip,
                                                                      base::MonotonicTime deadline) {
   http::ClientRequest request;
   request.target = options_.resource.path(options_.namespace_);
   if (!query.empty()) request.target.append("?").append(query);
   request.headers.add("Accept", "application/json");
+  request.accept_gzip = accept_gzip;
   auto sending = client_.send(std::move(request), deadline);
   auto response = co_await std::move(sending);
   if (!response.has_value()) co_return explain(verb, std::move(response).error());
@@ -60,7 +62,8 @@ base::Task<base::Result<DecodedList>> ListWatchClient::list(std::string continue
   std::string query;
   if (paged) query = "limit=" + std::to_string(options_.page_size);
   if (!continue_token.empty()) query += "&continue=" + percent_encoded(continue_token);
-  auto sending = send("LIST", std::move(query), world_.clock().now() + options_.list_timeout);
+  // kube-apiserver packs lists from 128 KiB on, and never a watch.
+  auto sending = send("LIST", std::move(query), true, world_.clock().now() + options_.list_timeout);
   auto response = co_await std::move(sending);
   if (!response.has_value()) co_return std::move(response).error();
   auto reading = response->read_all(options_.page_bytes_max);
@@ -79,7 +82,7 @@ base::Task<base::Result<http::ClientResponse>> ListWatchClient::watch(Revision f
   std::string query = "watch=true&allowWatchBookmarks=true&resourceVersion=" + to_string(from) +
                       "&timeoutSeconds=" + std::to_string(seconds);
   auto sending =
-      send("WATCH", std::move(query), world_.clock().now() + options_.watch_idle_timeout);
+      send("WATCH", std::move(query), false, world_.clock().now() + options_.watch_idle_timeout);
   co_return co_await std::move(sending);
 }
 

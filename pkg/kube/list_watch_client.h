@@ -32,6 +32,7 @@ class ListWatchClient {
 
  private:
   base::Task<base::Result<http::ClientResponse>> send(std::string verb, std::string query,
+                                                      bool accept_gzip,
                                                       base::MonotonicTime deadline);
 
   base::World& world_;

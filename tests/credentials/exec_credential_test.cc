@@ -79,6 +79,7 @@ TEST(ExecProgram, TellsThePluginWhatItMayKnow) {
   ClusterAccess access;
   access.server = {.endpoint = {"api.test", 6443}};
   access.tls_server_name = "kubernetes";
+  access.disable_compression = true;
   auto program = exec_program(kPlugin, access, "CA");
   EXPECT_EQ(program.command, "pk-login");
   EXPECT_EQ(program.environment.front(), Variable("A", "b"));
@@ -93,7 +94,7 @@ TEST(ExecProgram, TellsThePluginWhatItMayKnow) {
   EXPECT_EQ(program.environment.back().second,
             R"({"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1",)"
             R"("spec":{"interactive":false,"cluster":{"server":"https://api.test:6443",)"
-            R"("tls-server-name":"kubernetes","certificate-authority-data":"Q0E=",)"
+            R"("tls-server-name":"kubernetes","disable-compression":true,"certificate-authority-data":"Q0E=",)"
             R"("config":{"audience":"x"}}}})");
 }
 

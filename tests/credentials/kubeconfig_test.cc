@@ -28,6 +28,7 @@ clusters:
     server: https://api.example.com:6443/k8s/clusters/c-1/
     certificate-authority-data: Q0EK
     tls-server-name: kubernetes
+    disable-compression: true
 - name: two
   cluster: {server: "http://127.0.0.1:8001"}
 users:
@@ -71,6 +72,7 @@ TEST(Kubeconfig, GivesWhatTheCurrentContextDescribes) {
   EXPECT_EQ(to_string(access->server), "https://api.example.com:6443/k8s/clusters/c-1");
   EXPECT_EQ(access->authority.data, "CA\n");
   EXPECT_EQ(access->tls_server_name, "kubernetes");
+  EXPECT_TRUE(access->disable_compression);
   EXPECT_FALSE(access->insecure_skip_tls_verify);
   EXPECT_EQ(access->certificate.file, "/etc/pk/pki/admin.crt");
   EXPECT_EQ(access->key.data, "KEY\n");

@@ -245,6 +245,51 @@ TEST(Client, MovesTheDeadlineOfABody) {
   });
 }
 
+/// "hello, hello, hello", packed by gzip.
+const std::string kPacked(
+    "\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xcb\x48\xcd\xc9\xc9\xd7\x51\xc8\x40\xa2"
+    "\x00\x9f\xa1\xca\x09\x13\x00\x00\x00",
+    29);
+std::string answer_encoded(const std::string& encoding) {
+  return "HTTP/1.1 200 OK\r\nContent-Encoding: " + encoding +
+         "\r\nContent-Length: " + std::to_string(kPacked.size()) + "\r\n\r\n" + kPacked;
+}
+
+TEST(Client, UnpacksGzipWhereItAskedForIt) {
+  Upstream upstream({{.answers = {answer_encoded("gzip"), answer_encoded("GZIP"), kOk}}});
+  std::vector<std::string> answers;
+  upstream.world.run_task([&]() -> base::Task<void> {
+    for (int i = 0; i < 3; ++i) {
+      ClientRequest request;
+      request.target = "/x";
+      request.accept_gzip = true;
+      answers.push_back(co_await upstream.ask(std::move(request)));
+    }
+  });
+  EXPECT_EQ(answers, (std::vector<std::string>{"200 hello, hello, hello", "200 hello, hello, hello",
+                                               "200 ok"}));
+  EXPECT_NE(upstream.requests.front().find("\r\nAccept-Encoding: gzip\r\n"), std::string::npos);
+  EXPECT_EQ(upstream.accepted, 1U);
+}
+
+TEST(Client, NamesAnEncodingThatItDidNotAskFor) {
+  for (const std::string encoding : {"br", "gzip, gzip", "gzip\r\nContent-Encoding: br"}) {
+    Upstream upstream({{.answers = {answer_encoded(encoding), answer_encoded("gzip")}},
+                       {.answers = {answer_encoded("gzip")}}});
+    upstream.world.run_task([&]() -> base::Task<void> {
+      ClientRequest request;
+      request.target = "/x";
+      request.accept_gzip = true;
+      const auto response =
+          co_await upstream.client->send(std::move(request), base::MonotonicTime::max());
+      EXPECT_EQ(response.error().code, base::ErrorCode::kProtocol) << encoding;
+      EXPECT_NE(response.error().message.find("asked for was gzip or no encoding"),
+                std::string::npos);
+    });
+    EXPECT_EQ(upstream.get_once(), "Protocol");
+  }
+}
+
 TEST(Client, StopsReadingABodyBeyondItsLimit) {
   Upstream upstream({{.answers = {kOk}}});
   upstream.world.run_task([&]() -> base::Task<void> {
