@@ -47,6 +47,7 @@ Result<std::unique_ptr<Mirrors>> Mirrors::make(base::World& world, telemetry::Me
     kube::ReflectorOptions options;
     options.resource = *resource;
     options.watch_idle_timeout = settings.watch_idle_timeout;
+    options.watch_list = settings.watch_list_client;
     options.decode.drop_managed_fields = !settings.drop_fields.empty();
     mirror->reflector =
         std::make_unique<kube::Reflector>(world, mirrors->client_, metrics, mirror->store, options);

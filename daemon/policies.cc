@@ -21,6 +21,7 @@ kube::ReflectorOptions reflector_options(const settings::Settings& settings) {
   kube::ReflectorOptions options;
   options.resource = kube::concurrent_map_policies();
   options.watch_idle_timeout = settings.watch_idle_timeout;
+  options.watch_list = settings.watch_list_client;
   options.may_be_absent = true;
   options.backoff.max = kAbsentRetryMax;
   return options;

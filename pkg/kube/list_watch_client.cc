@@ -74,15 +74,29 @@ base::Task<base::Result<DecodedList>> ListWatchClient::list(std::string continue
   co_return page;
 }
 
-base::Task<base::Result<http::ClientResponse>> ListWatchClient::watch(Revision from) {
+std::string ListWatchClient::watch_seconds() {
   using Seconds = std::chrono::seconds;
   const auto shortest = std::chrono::duration_cast<Seconds>(options_.watch_timeout_min).count();
   const auto least = static_cast<std::uint64_t>(std::max<std::int64_t>(shortest, 1));
-  const std::uint64_t seconds = least + world_.random().below(least);
+  return std::to_string(least + world_.random().below(least));
+}
+
+base::Task<base::Result<http::ClientResponse>> ListWatchClient::watch(Revision from) {
   std::string query = "watch=true&allowWatchBookmarks=true&resourceVersion=" + to_string(from) +
-                      "&timeoutSeconds=" + std::to_string(seconds);
+                      "&timeoutSeconds=" + watch_seconds();
   auto sending =
       send("WATCH", std::move(query), false, world_.clock().now() + options_.watch_idle_timeout);
+  co_return co_await std::move(sending);
+}
+
+base::Task<base::Result<http::ClientResponse>> ListWatchClient::watch_from_state() {
+  // No resourceVersion: the newest state, as with LIST.
+  std::string query =
+      "watch=true&allowWatchBookmarks=true&sendInitialEvents=true"
+      "&resourceVersionMatch=NotOlderThan&timeoutSeconds=" +
+      watch_seconds();
+  auto sending =
+      send("WATCH", std::move(query), false, world_.clock().now() + options_.list_timeout);
   co_return co_await std::move(sending);
 }
 

@@ -27,10 +27,16 @@ class ListWatchClient {
   base::Task<base::Result<DecodedList>> list(std::string continue_token, bool paged);
   /// A watch from behind `from` on, with bookmarks. The answer's status is 200.
   base::Task<base::Result<http::ClientResponse>> watch(Revision from);
+  /// A watch that tells the newest state first, as ADDED events in no order of revisions, then a
+  /// bookmark that ends them, then what changes (sendInitialEvents, KEP-3157: WatchList). A server
+  /// that does not offer it answers kUnprocessable or kInvalidArgument, or ignores the wish.
+  base::Task<base::Result<http::ClientResponse>> watch_from_state();
   /// Puts what was asked before an error's message; after it, for 401 and 403, what to do.
   [[nodiscard]] base::Error explain(std::string_view verb, base::Error error) const;
 
  private:
+  /// For timeoutSeconds: between the option and twice that.
+  std::string watch_seconds();
   base::Task<base::Result<http::ClientResponse>> send(std::string verb, std::string query,
                                                       bool accept_gzip,
                                                       base::MonotonicTime deadline);

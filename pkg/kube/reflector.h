@@ -37,6 +37,8 @@ struct ReflectorOptions {
       std::chrono::seconds(90);  ///< no byte this long: the watch is frozen
   base::Duration watch_timeout_min =
       std::chrono::minutes(5);  ///< timeoutSeconds is in [min, 2 min)
+  /// The state comes by the watch itself instead of LIST (WatchList), where upstream offers that.
+  bool watch_list = false;
   /// Upstream may not know the resource (yet): that is said once, not at every attempt.
   bool may_be_absent = false;
   std::size_t line_bytes_max = 16 << 20;
@@ -49,6 +51,12 @@ struct ReflectorOptions {
 /// watch broke, and a full diffed LIST after every 410 (as HTTP status or as an in-stream ERROR).
 /// No deletion is missed, the last state is reached, an object's revision never goes back, but for
 /// one reason: upstream itself was restored from a backup.
+///
+/// With watch_list the state is told by a watch with sendInitialEvents (KEP-3157), given to the
+/// sink as a whole at the bookmark that ends it, and the same watch goes on; nothing lies between.
+/// After any failure of it the next attempt is a LIST. Where upstream refuses it (400, 422), or
+/// keeps the bookmark back (list_timeout without a byte, or a bookmark without the mark, as of
+/// servers that ignore the wish), LIST is used at once and from then on.
 ///
 /// A LIST is asked for without resourceVersion, so it is upstream's newest state by a quorum read,
 /// and one older than what was seen can be right only after a restore. Yet to take it throws the

@@ -45,6 +45,7 @@ struct Settings {
   base::Duration shutdown_grace_period = std::chrono::seconds(10);
   std::int64_t worker_threads = 0;
   bool enable_debug_panic = false;
+  bool watch_list_client = false;  ///< the feature gate WatchListClient, named as client-go's
   LogFormat logging_format = LogFormat::kText;
   std::int64_t verbosity = 0;
 };

@@ -12,6 +12,7 @@ namespace {
 using base::Error;
 using base::ErrorCode;
 using base::Result;
+using S = Settings;
 
 Error wrong(std::string_view value, std::string_view expected) {
   return {ErrorCode::kInvalidArgument,
@@ -141,7 +142,27 @@ Result<void> set_drop_fields(Settings& settings, std::string_view text) {
   return {};
 }
 
-using S = Settings;
+/// NAME=true or NAME=false, as Kubernetes' components have it; what is not named keeps its default.
+Result<void> set_feature_gates(Settings& settings, std::string_view text) {
+  std::vector<std::string> gates;
+  if (auto parsed = parse(gates, text); !parsed) return parsed;
+  bool watch_list = S().watch_list_client;
+  for (const std::string& gate : gates) {
+    const std::size_t equals = gate.find('=');
+    if (equals == std::string::npos || gate.substr(0, equals) != "WatchListClient") {
+      return wrong(gate, "WatchListClient=true or WatchListClient=false");
+    }
+    if (auto parsed = parse(watch_list, std::string_view(gate).substr(equals + 1)); !parsed) {
+      return wrong(gate, "WatchListClient=true or WatchListClient=false");
+    }
+  }
+  settings.watch_list_client = watch_list;
+  return {};
+}
+std::string get_feature_gates(const Settings& settings) {
+  return "WatchListClient=" + print(settings.watch_list_client);
+}
+
 constexpr std::int64_t kMillion = 1'000'000;
 
 const SettingInfo kTable[] = {
@@ -206,6 +227,10 @@ const SettingInfo kTable[] = {
      set<&S::shutdown_grace_period>, get<&S::shutdown_grace_period>},
     {"worker-threads", "N", "Threads of the event loop; 0: as many as processors.",
      set_integer<&S::worker_threads, 0, 1024>, get<&S::worker_threads>},
+    {"feature-gates", "LIST",
+     "NAME=true or NAME=false. WatchListClient: the state comes by a watch instead of LIST where "
+     "the API server offers it.",
+     set_feature_gates, get_feature_gates},
     {"enable-debug-panic", "", "Serve POST /debug/panic, which makes a handler panic.",
      set<&S::enable_debug_panic>, get<&S::enable_debug_panic>},
     {"logging-format", "FORMAT", "text or json.", set_format, get_format},

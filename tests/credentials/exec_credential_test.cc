@@ -91,11 +91,12 @@ TEST(ExecProgram, TellsThePluginWhatItMayKnow) {
   told.provide_cluster_info = true;
   told.cluster_config = R"({"audience":"x"})";
   program = exec_program(told, access, "CA");
-  EXPECT_EQ(program.environment.back().second,
-            R"({"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1",)"
-            R"("spec":{"interactive":false,"cluster":{"server":"https://api.test:6443",)"
-            R"("tls-server-name":"kubernetes","disable-compression":true,"certificate-authority-data":"Q0E=",)"
-            R"("config":{"audience":"x"}}}})");
+  EXPECT_EQ(
+      program.environment.back().second,
+      R"({"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1",)"
+      R"("spec":{"interactive":false,"cluster":{"server":"https://api.test:6443",)"
+      R"("tls-server-name":"kubernetes","disable-compression":true,"certificate-authority-data":"Q0E=",)"
+      R"("config":{"audience":"x"}}}})");
 }
 
 }  // namespace

@@ -38,7 +38,8 @@ Content content_of(const state::Reader& reader) {
 /// simulated world.
 class Mirrored {
  public:
-  Mirrored(std::uint64_t seed, simkube::SimKubeOptions options) : world(seed) {
+  Mirrored(std::uint64_t seed, simkube::SimKubeOptions options, bool watch_list = false)
+      : world(seed), by_watch(watch_list) {
     options.seed = seed;
     cluster = std::make_unique<simkube::SimKube>(world, serving, metrics, std::move(options));
     const auto bound = cluster->start();
@@ -62,6 +63,7 @@ class Mirrored {
     kube::ReflectorOptions options;
     options.resource = resource;
     options.page_size = 20;
+    options.watch_list = by_watch;
     reflectors.push_back(
         std::make_unique<kube::Reflector>(world, *client, metrics, *mirrors.back(), options));
     const auto spawned =
@@ -91,6 +93,7 @@ class Mirrored {
   }
 
   runtime::SimulatedWorld world;
+  const bool by_watch;  ///< the state comes by a watch
   runtime::TaskRegistry registry{world.clock()};
   telemetry::Metrics metrics;
   runtime::TaskGroup serving{world, registry, "serving"};
@@ -128,6 +131,15 @@ TEST(Mirror, ReachesTheLastStateWhenTheHistoryIsTooShort) {
   options.history_events = 16;
   options.cut_every = seconds(3);
   Mirrored mirrored(3, options);
+  mirrored.live(seconds(20));
+  EXPECT_TRUE(mirrored.settles());
+}
+
+TEST(Mirror, ReachesTheLastStateWhereTheStateComesByAWatch) {
+  auto options = small_cluster();
+  options.history_events = 16;
+  options.cut_every = seconds(3);
+  Mirrored mirrored(3, options, /*watch_list=*/true);
   mirrored.live(seconds(20));
   EXPECT_TRUE(mirrored.settles());
 }

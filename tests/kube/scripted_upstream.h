@@ -68,6 +68,14 @@ inline std::string bookmark_line(std::uint64_t revision) {
                         std::to_string(revision) + R"("},"spec":{"containers":null},"status":{}})");
 }
 
+/// The bookmark that ends the initial events.
+inline std::string initial_end_line(std::uint64_t revision) {
+  return event_line("BOOKMARK",
+                    R"({"kind":"Pod","apiVersion":"v1","metadata":{"resourceVersion":")" +
+                        std::to_string(revision) +
+                        R"(","annotations":{"k8s.io/initial-events-end":"true"}}})");
+}
+
 inline std::string error_line(int code, const std::string& reason) {
   return event_line("ERROR", R"({"kind":"Status","apiVersion":"v1","metadata":{},)"
                              R"("status":"Failure","message":"so it is","reason":")" +

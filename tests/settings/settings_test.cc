@@ -99,6 +99,8 @@ TEST_F(SettingsTest, RefusesInOneLineThatNamesTheSettingAndTheWayOut) {
       {{"--standalone", "--logging-format=xml"}, {"--logging-format", "xml", "json"}},
       {{"--standalone", "--resources=pods"}, {"nodes"}},
       {{"--standalone", "--drop-fields=spec"}, {"--drop-fields", "spec"}},
+      {{"--standalone", "--feature-gates=Speed=true"}, {"--feature-gates", "Speed=true"}},
+      {{"--standalone", "--feature-gates=WatchListClient"}, {"WatchListClient=true"}},
       {{"--standalone", "--config=missing.yaml"}, {"--config", "missing.yaml", "no such file"}},
       {{"frobnicate"}, {"frobnicate"}},
   };
