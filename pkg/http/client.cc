@@ -205,6 +205,12 @@ base::Task<base::Result<ClientResponse>> Client::try_send(std::shared_ptr<Client
     }
     attempt.generation = connection->generation;
     connection->stream->set_deadline(attempt.deadline);
+    // To get here may have taken long, and a stopped process takes as long as it is stopped: what
+    // is too late must not be sent.
+    if (pool->world.clock().now() >= attempt.deadline) {
+      co_return base::Error{base::ErrorCode::kTimeout,
+                            pool->host + ": the deadline passed before the request was sent"};
+    }
     auto answer = co_await exchange(*pool, *connection, head, request.body);
     if (!answer.head) {
       connection.reset();

@@ -143,5 +143,7 @@ std::optional<std::int64_t> parse_quantity_value(std::string_view text) noexcept
 /// RFC 3339 with or without a fraction, UTC or offset.
 std::optional<UnixSeconds> parse_time(std::string_view text) noexcept;
 std::string format_time(UnixSeconds seconds);  ///< "2026-11-20T09:46:00Z"
+/// Kubernetes' MicroTime, which has exactly six digits: "2026-11-20T09:46:00.000000Z".
+std::string format_micro_time(std::int64_t unix_microseconds);
 
 }  // namespace podkeeper::kube

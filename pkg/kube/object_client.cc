@@ -151,7 +151,9 @@ base::Task<base::Result<std::string>> ObjectClient::remove(Resource resource, Ob
 base::Task<base::Result<std::string>> ObjectClient::send(http::ClientRequest request, Asked asked) {
   const auto deadline = world_.clock().now() + options_.timeout;
   for (int repeats = 0;; ++repeats) {
-    auto sending = send_once(request, deadline);
+    const auto until = allowed_until(asked, deadline);
+    if (!until) co_return until.error();
+    auto sending = send_once(request, *until);
     auto answer = co_await std::move(sending);
     if (answer.body.has_value()) co_return std::move(answer.body);
     const auto wait = wait_asked_for(answer.status, answer.body);
@@ -167,6 +169,15 @@ base::Task<base::Result<std::string>> ObjectClient::send(http::ClientRequest req
     auto waiting = world_.clock().sleep_for(*wait);
     co_await std::move(waiting);
   }
+}
+
+base::Result<base::MonotonicTime> ObjectClient::allowed_until(const Asked& asked,
+                                                              base::MonotonicTime deadline) const {
+  if (!options_.write_until || asked.verb == "get") return deadline;
+  const auto until = options_.write_until();
+  if (until) return std::min(deadline, *until);
+  return base::Error{base::ErrorCode::kUnavailable,
+                     asked.what + ": not sent, as this process may not write now"};
 }
 
 base::Task<ObjectClient::Answer> ObjectClient::send_once(http::ClientRequest request,

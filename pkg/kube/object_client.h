@@ -7,15 +7,20 @@
 #include "pkg/kube/resource.h"
 
 #include <cstddef>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace podkeeper::kube {
 
 struct ObjectClientOptions {
   base::Duration timeout = std::chrono::seconds(10);  ///< for a request with all its repeats
   std::size_t answer_bytes_max = 16 << 20;
+  /// Asked before each write, where there is one: the write is sent only while this gives a time,
+  /// and has to end by it. kUnavailable where it gives none, and nothing is sent.
+  std::function<std::optional<base::MonotonicTime>()> write_until = {};
 };
 
 /// Whose fields a server-side apply owns.
@@ -48,7 +53,7 @@ class ObjectClient {
   static constexpr int kRepeatsMax = 10;
 
   ObjectClient(base::World& world, http::Client& client, ObjectClientOptions options = {})
-      : world_(world), client_(client), options_(options) {}
+      : world_(world), client_(client), options_(std::move(options)) {}
 
   base::Task<base::Result<std::string>> get(Resource resource, ObjectKey key);
   base::Task<base::Result<std::string>> create(Resource resource, std::string namespace_,
@@ -90,6 +95,9 @@ class ObjectClient {
                                                Resource resource, ObjectKey key,
                                                std::string subresource);
   base::Task<base::Result<std::string>> send(http::ClientRequest request, Asked asked);
+  /// Until when the request may take: no longer than the right to write lasts.
+  [[nodiscard]] base::Result<base::MonotonicTime> allowed_until(const Asked& asked,
+                                                                base::MonotonicTime deadline) const;
   base::Task<Answer> send_once(http::ClientRequest request, base::MonotonicTime deadline);
 
   base::World& world_;

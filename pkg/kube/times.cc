@@ -33,7 +33,7 @@ std::optional<std::int64_t> parse_offset(std::string_view text) noexcept {
 }
 
 void append(std::string& out, unsigned value, std::size_t width) {
-  std::array<char, 4> text{};
+  std::array<char, 6> text{};
   for (std::size_t i = width; i > 0; --i, value /= 10) {
     text[i - 1] = static_cast<char>('0' + value % 10);
   }
@@ -92,6 +92,16 @@ std::string format_time(UnixSeconds seconds) {
   append(out, second / 60 % 60, 2);
   out.push_back(':');
   append(out, second % 60, 2);
+  out.push_back('Z');
+  return out;
+}
+
+std::string format_micro_time(std::int64_t unix_microseconds) {
+  const std::chrono::microseconds time{unix_microseconds};
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
+  std::string out = format_time(seconds.count());
+  out.back() = '.';
+  append(out, static_cast<unsigned>((time - seconds).count()), 6);
   out.push_back('Z');
   return out;
 }
