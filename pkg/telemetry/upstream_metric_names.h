@@ -37,6 +37,19 @@ inline const MetricDesc kRestClientRateLimiterDuration{
     {"verb", "host"},
     buckets::kClientSeconds};
 
+// Leader election, as client-go names it.
+inline const MetricDesc kLeaderElectionMaster{
+    MetricType::kGauge,
+    "leader_election_master_status",
+    "Whether this process leads by the relevant lease: 1 for the leader, 0 for a candidate. 'name' "
+    "is the lease's.",
+    {"name"}};
+inline const MetricDesc kLeaderElectionSlowPath{
+    MetricType::kCounter,
+    "leader_election_slowpath_total",
+    "Renewals of a held lease that had to read it first. 'name' is the lease's.",
+    {"name"}};
+
 // TLS and credentials towards kube-apiserver.
 inline const MetricDesc kTlsErrors{
     MetricType::kCounter,
