@@ -115,11 +115,11 @@ counts go up by a get and a patch.
 {{- range $group, $plurals := $groups }}
 - apiGroups: [{{ $group | quote }}]
   resources: {{ $plurals | uniq | sortAlpha | toJson }}
-  verbs: ["get", "list", "watch"]
+  verbs: ["list", "watch"]
 {{- end }}
 - apiGroups: ["podkeeper.dev"]
   resources: ["concurrentmappolicies"]
-  verbs: ["get", "list", "watch"]
+  verbs: ["list", "watch"]
 - apiGroups: ["podkeeper.dev"]
   resources: ["concurrentmappolicies/status"]
   verbs: ["patch"]
