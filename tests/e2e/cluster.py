@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import ssl
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "deploy"))
 
-from support import free_port, get, program, ROOT, running, wait_for  # noqa: E402
+from support import ROOT, running, wait_for  # noqa: E402
 
 KUBECTL_LIMIT_S = 60
 REQUEST_LIMIT_S = 60
@@ -57,14 +58,17 @@ class Client:
 class Cluster:
     """etcd and kube-apiserver in a directory of their own, on ports of the kernel's choice."""
 
-    def __init__(self, loaded=False):
+    def __init__(self, loaded=False, flags=()):
+        """`loaded`: with the recorded pods and nodes; `flags` are kube-apiserver's."""
         self.directory = tempfile.mkdtemp(prefix="podkeeper-e2e-")
         self.resources = contextlib.ExitStack()
         self.resources.callback(shutil.rmtree, self.directory)
-        data = ("--etcd-data", os.environ["PK_ETCD_DATA"]) if loaded else ()
+        arguments = [f"--apiserver-flag=--{flag}" for flag in flags]
+        if loaded:
+            arguments += ["--etcd-data", os.environ["PK_ETCD_DATA"]]
         try:
             self.process = self.resources.enter_context(
-                running(os.environ["PK_KUBEAPI"], "up", "--dir", self.directory, *data)
+                running(os.environ["PK_KUBEAPI"], "up", "--dir", self.directory, *arguments)
             )
             self.url = self.process.wait_for_line(r"ready at (\S+)")[1]
         except BaseException:
@@ -75,6 +79,33 @@ class Cluster:
 
     def close(self):
         self.resources.close()
+
+    def rotate_pki(self):
+        """A new CA and new certificates of the server and the admin; the server has its own from
+        its next start, at the latest."""
+        self.kubeapi("pki", "--dir", self.path("pki"))
+
+    def compact(self):
+        """Forgets etcd's history."""
+        self.kubeapi("compact", "--etcd", pathlib.Path(self.path("etcd.url")).read_text().strip())
+
+    def kubeapi(self, *arguments):
+        subprocess.run(
+            [os.environ["PK_KUBEAPI"], *arguments], check=True, capture_output=True, timeout=60
+        )
+
+    def restart_apiserver(self, how=signal.SIGKILL):
+        """Ends kube-apiserver; returns when it is back, ready, with its certificates read anew."""
+        starts = self.process.output().count("ready at")
+        os.kill(self.apiserver_pid(), how)
+        wait_for("kube-apiserver back", lambda: self.process.output().count("ready at") > starts)
+        self.client = Client(self)
+
+    def apiserver_pid(self):
+        return int(pathlib.Path(self.path("apiserver.pid")).read_text())
+
+    def etcd_pid(self):
+        return int(pathlib.Path(self.path("etcd.pid")).read_text())
 
     def show_logs(self):
         for log in pathlib.Path(self.directory).glob("*.log"):
@@ -112,56 +143,11 @@ class Cluster:
         self.must("create", "namespace", name)
         self.must("create", "serviceaccount", "default", "--namespace", name)
 
-    def kubeconfig_of(self, namespace, account):
-        """The path of a kubeconfig with a token of this service account and nothing else."""
+    def token(self, namespace, account, **spec):
+        """A token of this service account; `spec` is of a TokenRequest (boundObjectRef, ...)."""
         path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token"
-        asked = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+        asked = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
         status, answer, _ = self.client.ask("POST", path, asked)
         if status != 201:
             raise AssertionError(f"no token for {account}: {status} {answer}")
-        token = answer["status"]["token"]
-        path = self.path(f"{account}.kubeconfig")
-        set_to = lambda *words: self.kubectl("config", *words, kubeconfig=path)
-        set_to("set-cluster", "e2e", f"--server={self.url}",
-               f"--certificate-authority={self.path('pki/ca.crt')}")  # fmt: skip
-        set_to("set-credentials", account, f"--token={token}")
-        set_to("set-context", "e2e", "--cluster=e2e", f"--user={account}")
-        set_to("use-context", "e2e")
-        return path
-
-
-@contextlib.contextmanager
-def proxy(cluster, kubeconfig=None):
-    """A kubectl proxy to the cluster; gives its URL."""
-    kubeconfig = kubeconfig or cluster.path("admin.kubeconfig")
-    command = ("kubectl", "--kubeconfig", kubeconfig, "proxy", "--port=0")
-    with running(*WITH_US, *command) as process:
-        yield "http://" + process.wait_for_line(r"Starting to serve on (\S+)")[1]
-
-
-class Replica:
-    """A podkeeperd that mirrors the API server at a URL."""
-
-    def __init__(self, process, api, health):
-        self.process, self.api, self.health = process, api, health
-
-    def ready(self):
-        return get(self.health + "/readyz")[0] == 200
-
-
-@contextlib.contextmanager
-def replica(apiserver, *flags):
-    """Starts podkeeperd; gives the Replica, which need not be ready yet."""
-    api, health = free_port(), free_port()
-    command = (
-        *(program("podkeeperd"), f"--apiserver={apiserver}", "--auth-mode=None"),
-        *(f"--api-bind-address=127.0.0.1:{api}", "--metrics-bind-address=0"),
-        f"--health-probe-bind-address=127.0.0.1:{health}",
-        *flags,
-    )
-    with running(*WITH_US, *command) as process:
-        yield Replica(process, f"http://127.0.0.1:{api}", f"http://127.0.0.1:{health}")
-
-
-def wait_ready(daemon, limit_s=60):
-    wait_for(f"ready: {daemon.process.log.name}", daemon.ready, limit_s)
+        return answer["status"]["token"]

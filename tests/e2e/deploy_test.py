@@ -73,6 +73,8 @@ class Installed(DeployTest):
         ).split()
 
     def test_it_comes_and_goes_and_policies_outlive_it(self):
+        self.helm("install", "podkeeper", str(CHART), "--dry-run=server")
+        self.assertEqual(self.deployments(), [])
         self.helm("install", "podkeeper", str(CHART))
         self.cluster.must("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRD))
         self.assertEqual(self.deployments(), ["deployment.apps/podkeeper"])

@@ -2,50 +2,20 @@
 changes, watched by kubectl, governed by policies."""
 
 import concurrent.futures
-import hashlib
-import json
 import os
 import unittest
 
 import yaml
 
-from cluster import POLICIES, WITH_US, Client, Cluster, proxy, replica, ROOT, running, wait_ready
+from cluster import POLICIES, WITH_US, Client, Cluster, ROOT, running
+from compare import wait_equal
+from objects import UNGRACEFUL, new_pod
+from replica import replica, wait_ready
 
-from support import get_json, wait_for
 
 WRITERS = 4
 CHANGED = 500
-CONVERGED_LIMIT_S = 30
 SAMPLE = ROOT / "config/samples/quiet-namespaces-mutex.yaml"
-UNGRACEFUL = {"gracePeriodSeconds": 0}
-
-
-def digests(items):
-    """A digest of each object by its key. The replica leaves out managedFields."""
-    found = {}
-    for item in items:
-        item["metadata"].pop("managedFields", None)
-        meta = item["metadata"]
-        canonical = json.dumps(item, sort_keys=True, separators=(",", ":")).encode()
-        found[f"{meta.get('namespace', '')}/{meta['name']}"] = hashlib.sha256(canonical).digest()
-    return found
-
-
-def differing(ours, theirs):
-    """The keys whose objects differ, or which one side lacks."""
-    return sorted(k for k in ours.keys() | theirs.keys() if ours.get(k) != theirs.get(k))
-
-
-def new_pod(namespace, name, node):
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name, "namespace": namespace, "labels": {"made-by": "e2e"}},
-        "spec": {
-            "nodeName": node,
-            "containers": [{"name": "app", "image": "registry.example.com/e2e:v1"}],
-        },
-    }
 
 
 class Mirror(unittest.TestCase):
@@ -54,26 +24,12 @@ class Mirror(unittest.TestCase):
         cls.cluster = Cluster(loaded=True)
         cls.addClassCleanup(cls.cluster.close)
         cls.cluster.apply_crd()
-        url = cls.enterClassContext(proxy(cls.cluster))
-        cls.replica = cls.enterClassContext(replica(url))
+        cls.replica = cls.enterClassContext(replica(cls.cluster))
         wait_ready(cls.replica)
 
     def assert_equal_lists(self, path):
         """The replica's objects become those that the server lists now; gives their number."""
-        theirs = digests(self.cluster.client.get(path)["items"])
-        ours = {}
-
-        def equal():
-            nonlocal ours
-            ours = digests(get_json(self.replica.api + path)["items"])
-            return ours == theirs
-
-        try:
-            wait_for("equal lists", equal, CONVERGED_LIMIT_S)
-        except AssertionError:
-            keys = differing(ours, theirs)
-            raise AssertionError(f"{len(keys)} objects of {path} differ: {keys[:5]}") from None
-        return len(theirs)
+        return len(wait_equal(self.cluster, self.replica, path))
 
     def in_parallel(self, requests):
         """Sends (method, path, body, content type) over a few connections, each in its order."""

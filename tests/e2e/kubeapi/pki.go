@@ -28,6 +28,8 @@ const (
 	serverKeyFile      = "server.key"
 	adminCertFile      = "admin.crt"
 	adminKeyFile       = "admin.key"
+	expiredCertFile    = "expired.crt"
+	expiredKeyFile     = "expired.key"
 	serviceAccountFile = "service-account.key"
 )
 
@@ -75,6 +77,12 @@ func writePKI(dir string) error {
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}
 	if err := ca.issue(dir, adminCertFile, adminKeyFile, admin); err != nil {
+		return err
+	}
+	// What was the admin until a day ago.
+	expired := *admin
+	expired.NotAfter = time.Now().Add(-24 * time.Hour)
+	if err := ca.issue(dir, expiredCertFile, expiredKeyFile, &expired); err != nil {
 		return err
 	}
 	keyPath := filepath.Join(dir, serviceAccountFile)
@@ -132,8 +140,10 @@ func (ca *authority) sign(template *x509.Certificate, public crypto.PublicKey) (
 	}
 	template.SerialNumber = serial
 	// Clocks of one machine agree; the minute is for a clock that steps back.
-	template.NotBefore = time.Now().Add(-time.Minute)
-	template.NotAfter = time.Now().Add(validity)
+	if template.NotAfter.IsZero() {
+		template.NotAfter = time.Now().Add(validity)
+	}
+	template.NotBefore = template.NotAfter.Add(-validity - time.Minute)
 	return x509.CreateCertificate(rand.Reader, template, ca.cert, public, ca.key)
 }
 
