@@ -114,8 +114,25 @@ pk_commit() {
   printf '%s%s' "$(git rev-parse --short=12 HEAD)" "$dirty"
 }
 
+# pk_real_cluster FOLDER: what the programs of tests/e2e need: a kube-apiserver, built where it is
+# not yet, and podkeeperd in FOLDER. Sets PK_PYTHON, the interpreter that has their modules.
+pk_real_cluster() {
+  local paths
+  scripts/setup-e2e || pk_fail "the real kube-apiserver could not be set up"
+  mapfile -t paths <<<"$(scripts/setup-e2e --paths)"
+  export PK_KUBEAPI="${paths[0]}" PK_ETCD_DATA="${paths[1]}" PK_BIN
+  PK_BIN=$(cd "$1" && pwd)
+  # shellcheck disable=SC2034  # for the sourcing script
+  PK_PYTHON=(env PYTHONPATH=tests/e2e PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3)
+}
+
 # pk_summary FILE: what a proof or benchmark says of itself, the first sentence of its comment.
 pk_summary() {
+  if [[ "$1" == *.py ]]; then
+    awk '{ sub(/^"""/, ""); text = text (NR > 1 ? " " : "") $0 } /[.:]( |$)/ { exit }
+         END { sub(/[.:]( .*)?$/, "", text); print text }' "$1"
+    return
+  fi
   awk '!/^\/\// { exit } { sub(/^\/\/ */, ""); text = text (NR > 1 ? " " : "") $0 }
        END { sub(/[.]( .*)?$/, "", text); print text }' "$1"
 }
