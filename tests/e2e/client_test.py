@@ -8,8 +8,9 @@ import threading
 import unittest
 import urllib.parse
 
-from cluster import Cluster, proxy, replica, wait_ready
-from mirror_test import differing, digests
+from cluster import Cluster
+from compare import differing, digests
+from replica import kubectl_proxy, serving, wait_ready
 
 from support import get_json, wait_for
 
@@ -68,14 +69,14 @@ class Requests(unittest.TestCase):
         cls.cluster = Cluster(loaded=True)
         cls.addClassCleanup(cls.cluster.close)
         cls.cluster.apply_crd()
-        cls.url = cls.enterClassContext(proxy(cls.cluster))
+        cls.url = cls.enterClassContext(kubectl_proxy(cls.cluster))
         cls.pods = digests(cls.cluster.client.get("/api/v1/pods")["items"])
 
     @contextlib.contextmanager
     def mirroring(self, *flags, edit=lambda data: data):
         """A replica that has the server's pods, and the relay between the two."""
         with contextlib.closing(Relay(self.url, edit)) as relay:
-            with replica(relay.url, *flags) as ours:
+            with serving(f"--apiserver={relay.url}", *flags) as ours:
                 wait_ready(ours)
                 held = digests(get_json(ours.api + "/api/v1/pods")["items"])
                 self.assertGreaterEqual(len(held), POD_COUNT)

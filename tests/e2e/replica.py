@@ -134,5 +134,13 @@ def pod(cluster, volume, *flags, url=None):
     return serving(*flags, prefix=prefix, env=environment)
 
 
+@contextlib.contextmanager
+def kubectl_proxy(cluster):
+    """A URL of the cluster without TLS and credentials, where a test wants to read along."""
+    files = ("--kubeconfig", cluster.path("admin.kubeconfig"))
+    with running(*WITH_US, "kubectl", *files, "proxy", "--port=0") as process:
+        yield "http://" + process.wait_for_line(r"Starting to serve on (\S+)")[1]
+
+
 def wait_ready(daemon, limit_s=60):
     wait_for(f"ready: {daemon.process.log.name}", daemon.ready, limit_s)
