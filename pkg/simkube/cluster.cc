@@ -5,6 +5,7 @@
 #include "pkg/simkube/cluster_state.h"
 #include "pkg/simkube/events.h"
 #include "pkg/simkube/rules.h"
+#include "pkg/simkube/stored_resources.h"
 #include "pkg/simkube/strategic_merge.h"
 
 #include <nlohmann/json.hpp>
@@ -201,7 +202,9 @@ WriteResult Cluster::update(const kube::Resource& resource, const kube::ObjectKe
   }
   auto current = into->read(key);
   if (!current) return refuse(kubeapi::not_found(resource, key.name));
-  const bool unconditional = !into->definition && resource != kube::custom_resource_definitions();
+  const auto* const stored = find_stored(resource);
+  const bool unconditional = !into->definition && resource != kube::custom_resource_definitions() &&
+                             (stored == nullptr || !stored->needs_revision);
   if (!unconditional && text_of(metadata, "resourceVersion").empty()) {
     return refuse(revision_missing(resource, key.name));
   }

@@ -2,6 +2,7 @@
 #include "pkg/simkube/cluster_state.h"
 #include "pkg/simkube/faults.h"
 #include "pkg/simkube/rules.h"
+#include "pkg/simkube/stored_resources.h"
 
 #include <nlohmann/json.hpp>
 
@@ -25,6 +26,7 @@ Cluster::Offer Cluster::offer() const {
     kubeapi::ServedResource served(slot->reader);
     if (!slot->definition) {
       served.has_status = slot->has_status(served.resource);
+      if (const auto* stored = find_stored(served.resource)) served.columns = stored->columns;
       offer.served.push_back(std::move(served));
       continue;
     }

@@ -246,6 +246,9 @@ std::vector<Fault> metadata_faults(const kube::Resource& resource, const Json& o
 std::expected<void, kube::Status> validate(const kube::Resource& resource, const Json& object) {
   auto faults = metadata_faults(resource, object);
   if (const auto* const stored = find_stored(resource)) {
+    if (stored->check != nullptr) {
+      if (auto right = stored->check(object); !right) return right;
+    }
     for (const auto path : stored->needed) {
       if (member_at(object, path).is_null()) faults.push_back(required(std::string(path)));
     }

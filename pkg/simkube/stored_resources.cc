@@ -1,5 +1,7 @@
 #include "pkg/simkube/stored_resources.h"
 
+#include "pkg/simkube/lease_rules.h"
+
 #include <algorithm>
 #include <iterator>
 #include <string>
@@ -78,6 +80,24 @@ std::vector<StoredResource> policy_resources() {
   };
 }
 
+kubeapi::PrinterColumn column(std::string name, std::string type, std::string_view path) {
+  return {.name = std::move(name),
+          .type = std::move(type),
+          .format = {},
+          .description = {},
+          .path = kubeapi::JsonPath::parse(path).value()};
+}
+
+/// What replicas elect their leader by.
+StoredResource lease_resource() {
+  return {.resource = resource("coordination.k8s.io", "leases", "Lease", {}),
+          .members = {"spec"},
+          .needs_revision = true,
+          .check = check_lease,
+          .columns = {column("Holder", "string", ".spec.holderIdentity"),
+                      column("Age", "date", ".metadata.creationTimestamp")}};
+}
+
 }  // namespace
 
 const std::vector<StoredResource>& stored_resources() {
@@ -85,6 +105,7 @@ const std::vector<StoredResource>& stored_resources() {
     auto all = core_resources();
     std::ranges::move(rbac_resources(), std::back_inserter(all));
     std::ranges::move(policy_resources(), std::back_inserter(all));
+    all.push_back(lease_resource());
     return all;
   }();
   return rows;

@@ -1,8 +1,13 @@
 #pragma once
 
 #include "pkg/kube/resource.h"
+#include "pkg/kube/status.h"
+#include "pkg/kubeapi/table.h"
+
+#include <nlohmann/json_fwd.hpp>
 
 #include <cstdint>
+#include <expected>
 #include <string_view>
 #include <vector>
 
@@ -26,6 +31,10 @@ struct StoredResource {
   std::string_view defaults = {};             ///< JSON, for members that are missing
   std::vector<std::string_view> needed = {};  ///< paths without which it is refused
   std::vector<std::string_view> fixed = {};   ///< paths that stay as they were created
+  bool needs_revision = false;                ///< a PUT without a resourceVersion is 422
+  /// What else upstream asks of it; null: nothing.
+  std::expected<void, kube::Status> (*check)(const nlohmann::ordered_json& object) = nullptr;
+  std::vector<kubeapi::PrinterColumn> columns = {};  ///< of its Table, beside Name
 };
 
 /// What it takes to deploy podkeeper, by Helm as well. Immutable; any thread.
