@@ -58,6 +58,11 @@ Task<Result<void>> App::start() {
   if (!apiserver) co_return apiserver.error();
   apiserver_ = *std::move(apiserver);
   if (auto ok = apiserver_->start(background_); !ok) co_return ok;
+  auto leading =
+      Leading::make(world_, metrics_, settings_, apiserver_->client(), apiserver_->own_namespace());
+  if (!leading) co_return leading.error();
+  leading_ = *std::move(leading);
+  if (auto ok = leading_->start(background_); !ok) co_return ok;
   auto mirrors = Mirrors::make(world_, metrics_, settings_, apiserver_->client());
   if (!mirrors) co_return mirrors.error();
   mirrors_ = std::move(*mirrors);
@@ -118,6 +123,10 @@ void App::add_health_checks() {
   for (health::Checks* checks : {&health_->healthz, &health_->livez, &health_->readyz}) {
     checks->add("ping", ok);
     checks->add("log", log);
+  }
+  // Who does not lead is as healthy and ready as who does.
+  for (health::Checks* checks : {&health_->healthz, &health_->readyz}) {
+    checks->add("leader-election", [this] { return leading_->check(); });
   }
   health::Checks& ready = health_->readyz;
   ready.add("informer-sync", [this] { return mirrors_->check_synced(); });
@@ -241,6 +250,10 @@ Task<void> App::shut_down() {
     group->stop();
     auto joining = group->join();
     co_await std::move(joining);
+    // Whatever acted as the leader has ended, and the API server is still there.
+    if (group != &background_ || !leading_) continue;
+    auto releasing = leading_->release();
+    co_await std::move(releasing);
   }
 }
 

@@ -20,6 +20,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/leading.h"
 #include "daemon/map_metrics.h"
 #include "daemon/mirrors.h"
 #include "daemon/panic_sinks.h"
@@ -72,6 +73,7 @@ class App {
   std::unique_ptr<Mirrors> mirrors_;
   state::PodStates pod_states_{world_.clock()};
   std::unique_ptr<controllers::PodStateController> pod_state_controller_;
+  std::unique_ptr<Leading> leading_;
   std::unique_ptr<Policies> policies_;
   std::unique_ptr<kubeapi::ReadApi> read_api_;
   std::unique_ptr<PanicAudit> panic_audit_;

@@ -1,21 +1,14 @@
 #include "daemon/policies.h"
 
-#include <array>
-#include <unistd.h>
 #include <utility>
+
+#include "daemon/instance.h"
 
 namespace podkeeper::daemon {
 namespace {
 
 /// A definition that is installed is noticed within this.
 constexpr base::Duration kAbsentRetryMax = std::chrono::seconds(5);
-
-/// In a cluster the host's name is the pod's.
-std::string instance_name() {
-  std::array<char, 256> name{};
-  if (::gethostname(name.data(), name.size() - 1) != 0 || name.front() == '\0') return "podkeeper";
-  return name.data();
-}
 
 kube::ReflectorOptions reflector_options(const settings::Settings& settings) {
   kube::ReflectorOptions options;

@@ -68,7 +68,9 @@ Result<std::unique_ptr<Upstream>> Upstream::make(base::World& world, base::Proce
     options.endpoint = *std::move(endpoint);
     say("http://" + base::to_string(options.endpoint),
         embedded ? "the embedded cluster" : "--apiserver");
-    return std::unique_ptr<Upstream>(new Upstream(world, metrics, std::move(options), nullptr));
+    std::unique_ptr<Upstream> made(new Upstream(world, metrics, std::move(options), nullptr));
+    if (embedded) made->namespace_ = "default";
+    return made;
   }
   auto access = credentials::find_access(sources_of(settings), world.files());
   if (!access) return std::move(access).error();
@@ -79,11 +81,14 @@ Result<std::unique_ptr<Upstream>> Upstream::make(base::World& world, base::Proce
   options.path_prefix = access->server.path;
   options.gzip = !access->disable_compression;
   say(credentials::to_string(access->server), access->source);
+  std::string own_namespace = access->namespace_;
   auto identity = credentials::ClusterIdentity::make(world, processes, metrics, *std::move(access));
   if (!identity) return std::move(identity).error();
   options.identity = *identity;
-  return std::unique_ptr<Upstream>(
+  std::unique_ptr<Upstream> made(
       new Upstream(world, metrics, std::move(options), *std::move(identity)));
+  made->namespace_ = std::move(own_namespace);
+  return made;
 }
 
 Result<void> Upstream::start(runtime::TaskGroup& group) {

@@ -10,6 +10,7 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 
 namespace podkeeper::daemon {
 
@@ -27,11 +28,14 @@ class Upstream {
   base::Result<void> start(runtime::TaskGroup& group);
 
   [[nodiscard]] http::Client& client() noexcept { return client_; }
+  /// The namespace of our own pod, or of the kubeconfig's context; empty where neither says one.
+  [[nodiscard]] const std::string& own_namespace() const noexcept { return namespace_; }
 
  private:
   Upstream(base::World& world, telemetry::Metrics& metrics, http::ClientOptions options,
            std::shared_ptr<credentials::ClusterIdentity> identity);
 
+  std::string namespace_;
   std::shared_ptr<credentials::ClusterIdentity> identity_;  ///< null: a server without TLS
   http::Client client_;
 };

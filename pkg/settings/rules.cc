@@ -2,6 +2,7 @@
 #include "pkg/settings/settings.h"
 
 #include <algorithm>
+#include <chrono>
 #include <string>
 
 namespace podkeeper::settings {
@@ -62,6 +63,34 @@ Result<void> check_auth(const Settings& settings) {
   return {};
 }
 
+/// client-go's rules (tools/leaderelection, NewLeaderElector), and that a Lease counts seconds.
+Result<void> check_leader_election(const Settings& settings) {
+  if (!settings.leader_elect) return {};
+  constexpr double kJitterFactor = 1.2;
+  const auto lease = settings.leader_elect_lease_duration;
+  const auto renew = settings.leader_elect_renew_deadline;
+  const auto retry = settings.leader_elect_retry_period;
+  if (lease <= renew) {
+    return refuse(
+        "--leader-elect-lease-duration must be greater than --leader-elect-renew-deadline, so that "
+        "a leader has ended before another begins; use 15s and 10s");
+  }
+  if (lease % std::chrono::seconds(1) != base::Duration::zero()) {
+    return refuse(
+        "--leader-elect-lease-duration must be whole seconds, as a Lease has it; use 15s");
+  }
+  if (retry <= base::Duration::zero() ||
+      renew <= std::chrono::duration<double, std::nano>(retry) * kJitterFactor) {
+    return refuse(
+        "--leader-elect-renew-deadline must be greater than --leader-elect-retry-period * 1.2, and "
+        "that greater than zero; use 10s and 2s");
+  }
+  if (settings.leader_elect_resource_name.empty()) {
+    return refuse("--leader-elect-resource-name is empty; use podkeeper");
+  }
+  return {};
+}
+
 }  // namespace
 
 Settings standalone_defaults() {
@@ -96,6 +125,7 @@ Result<void> check(const Settings& settings) {
   if (auto ok = check_upstream(settings); !ok) return ok;
   if (auto ok = check_sim(settings); !ok) return ok;
   if (auto ok = check_auth(settings); !ok) return ok;
+  if (auto ok = check_leader_election(settings); !ok) return ok;
   for (const char* needed : {"pods", "nodes"}) {
     if (std::ranges::find(settings.resources, needed) == settings.resources.end()) {
       return refuse("--resources lacks " + std::string(needed) +

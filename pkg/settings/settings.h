@@ -24,6 +24,12 @@ struct Settings {
   std::string context;
   std::int64_t kube_api_qps = 50;
   std::int64_t kube_api_burst = 100;
+  bool leader_elect = false;
+  base::Duration leader_elect_lease_duration = std::chrono::seconds(15);
+  base::Duration leader_elect_renew_deadline = std::chrono::seconds(10);
+  base::Duration leader_elect_retry_period = std::chrono::seconds(2);
+  std::string leader_elect_resource_name = "podkeeper";
+  std::string leader_elect_resource_namespace;
   bool standalone = false;
   std::int64_t sim_nodes = 20;
   std::int64_t sim_pods = 400;

@@ -18,6 +18,7 @@ RUNBOOK_SECTIONS = ["Meaning", "Impact", "Diagnosis", "Mitigation"]
 # Settings that are the chart's to say, or that make no sense beside a cluster.
 NOT_IN_CHART = {"config", "apiserver", "standalone", "apiBindAddress", "authMode"}
 NOT_IN_CHART |= {"metricsBindAddress", "healthProbeBindAddress", "kubeconfig", "context"}
+NOT_IN_CHART |= {"leaderElectResourceName", "leaderElectResourceNamespace"}
 
 
 class Generated(unittest.TestCase):
@@ -77,7 +78,7 @@ class AgainstTheProgram(StandaloneTest):
     def test_the_charts_defaults_are_the_programs(self):
         settings = get_json(self.api + "/configz")["podkeeper"]
         values = yaml.safe_load((CHART / "values.yaml").read_text())["config"]
-        chosen = {"loggingFormat", "dropFields", "enableDebugPanic"}
+        chosen = {"loggingFormat", "dropFields", "enableDebugPanic", "leaderElect"}
         for key in set(values) - chosen:
             value = values[key]
             text = ",".join(value) if isinstance(value, list) else str(value)

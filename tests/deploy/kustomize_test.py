@@ -52,6 +52,11 @@ class ConfigIsTheChart(unittest.TestCase):
         ours = only(self.default, "ClusterRole", "podkeeper")
         theirs = chart("ClusterRole", "podkeeper-system-podkeeper")
         self.assertEqual(ours["rules"], theirs["rules"])
+        election = only(self.default, "Role")
+        self.assertEqual(election["rules"], chart("Role")["rules"])
+        self.assertEqual(
+            only(self.default, "RoleBinding")["subjects"], chart("RoleBinding")["subjects"]
+        )
         viewer = only(self.default, "ClusterRole", "podkeeper-view")
         self.assertEqual(
             viewer["rules"], chart("ClusterRole", "podkeeper-system-podkeeper-view")["rules"]

@@ -13,7 +13,7 @@ import urllib.parse
 import urllib.request
 
 from simkube_test import CLUSTER, Rendered
-from support import get, get_json, only, render, running, simkube, wait_for
+from support import NAMESPACE, get, get_json, only, render, running, simkube, wait_for
 
 POLICIES = "/apis/podkeeper.dev/v1alpha1/concurrentmappolicies"
 POLICY = {
@@ -25,6 +25,7 @@ POLICY = {
         "strategy": "LockFree",
     },
 }
+RENEWAL = ("coordination.k8s.io", "leases", "update")
 STATUS = ("podkeeper.dev", "concurrentmappolicies/status", "patch")
 # Of one connection only: not to be passed on.
 HOP = {"connection", "host", "transfer-encoding", "content-length", "keep-alive"}
@@ -107,10 +108,12 @@ def gate(cluster, rights):
 
 
 def granted():
-    """Every (group, resource, verb) of the rendered ClusterRole."""
-    role = only(render(), "ClusterRole", "podkeeper-system-podkeeper")
+    """Every (group, resource, verb) of the rendered ClusterRole and Role."""
+    objects = render()
+    roles = [only(objects, "ClusterRole", "podkeeper-system-podkeeper"), only(objects, "Role")]
     return {
         (group, resource, verb)
+        for role in roles
         for rule in role["rules"]
         for group in rule["apiGroups"]
         for resource in rule["resources"]
@@ -124,18 +127,22 @@ class Rights(unittest.TestCase):
         """A podkeeperd with these rights and a policy: gives the gate and the cluster's URL."""
         with simkube(*CLUSTER) as cluster, gate(cluster, rights) as server:
             url = f"http://127.0.0.1:{server.server_address[1]}"
+            # Where the leader's Lease goes.
+            self.create(cluster, "/api/v1/namespaces", {
+                "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}
+            })
             rendered = Rendered({"apiserver": {"url": url}})
             with tempfile.TemporaryDirectory() as folder, running(*rendered.command(folder)):
                 wait_for("ready", lambda: get(rendered.url("health", "/readyz"))[0] == 200)
-                self.create_policy(cluster)
+                self.create(cluster, POLICIES, POLICY)
                 maps = rendered.url("api", "/state/v1/maps")
                 wait_for("the policy's map", lambda: "pods~backend" in get(maps)[1])
                 yield server, cluster
 
-    def create_policy(self, cluster):
+    def create(self, cluster, path, body):
         request = urllib.request.Request(
-            cluster + POLICIES,
-            data=json.dumps(POLICY).encode(),
+            cluster + path,
+            data=json.dumps(body).encode(),
             headers={"Content-Type": "application/json"},
         )
         urllib.request.urlopen(request, timeout=10).close()
@@ -158,6 +165,7 @@ class Rights(unittest.TestCase):
     def test_nothing_is_granted_that_is_never_asked_for(self):
         with self.policy_followed(granted()) as (server, _):
             wait_for("an Event", lambda: ("", "events", "create") in server.asked)
+            wait_for("a renewal", lambda: RENEWAL in server.asked)
             # Rare: a get after a conflict; of Events, get and patch to count what is told again.
             # With list and watch, get is granted by custom.
             settles = {(group, resource, "get") for group, resource, _ in granted()}

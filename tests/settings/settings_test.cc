@@ -102,6 +102,16 @@ TEST_F(SettingsTest, RefusesInOneLineThatNamesTheSettingAndTheWayOut) {
       {{"--standalone", "--feature-gates=Speed=true"}, {"--feature-gates", "Speed=true"}},
       {{"--standalone", "--feature-gates=WatchListClient"}, {"WatchListClient=true"}},
       {{"--standalone", "--config=missing.yaml"}, {"--config", "missing.yaml", "no such file"}},
+      {{"--standalone", "--leader-elect", "--leader-elect-lease-duration=10s"},
+       {"--leader-elect-lease-duration", "--leader-elect-renew-deadline", "15s"}},
+      {{"--standalone", "--leader-elect", "--leader-elect-lease-duration=10500ms"},
+       {"--leader-elect-lease-duration", "whole seconds"}},
+      {{"--standalone", "--leader-elect", "--leader-elect-renew-deadline=2400ms"},
+       {"--leader-elect-renew-deadline", "--leader-elect-retry-period * 1.2"}},
+      {{"--standalone", "--leader-elect", "--leader-elect-retry-period=0"},
+       {"--leader-elect-retry-period", "greater than zero"}},
+      {{"--standalone", "--leader-elect", "--leader-elect-resource-name="},
+       {"--leader-elect-resource-name"}},
       {{"frobnicate"}, {"frobnicate"}},
   };
   for (const auto& [arguments, words] : cases) {

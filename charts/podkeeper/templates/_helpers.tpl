@@ -89,6 +89,10 @@ apiBindAddress: {{ printf "127.0.0.1:%v" .Values.ports.api | quote }}
 authMode: None
 metricsBindAddress: {{ printf ":%v" .Values.ports.metrics | quote }}
 healthProbeBindAddress: {{ printf ":%v" .Values.ports.health | quote }}
+leaderElectResourceName: {{ include "podkeeper.fullname" . | quote }}
+{{- if .Values.apiserver.url }}
+leaderElectResourceNamespace: {{ .Release.Namespace | quote }}
+{{- end }}
 {{- range $key, $value := .Values.config }}
 {{- if kindIs "slice" $value }}
 {{ $key }}: {{ toJson $value }}
