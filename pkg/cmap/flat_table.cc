@@ -25,6 +25,16 @@ constexpr std::size_t share(std::size_t buckets, std::size_t of_forty) {
   return buckets * FlatTable::kSlots * of_forty / kWhole;
 }
 
+/// Buckets between the one whose records are asked for and the one whose are looked at: about a
+/// core's line fill buffers full of records.
+constexpr std::size_t kBucketsAhead = 2;
+
+void prefetch_records(const Bucket& bucket) {
+  for (const auto& slot : bucket.slots) {
+    __builtin_prefetch(Bucket::record_of(slot.load(std::memory_order_relaxed)));
+  }
+}
+
 }  // namespace
 
 FlatTable::Storage::Storage(std::size_t buckets) {
@@ -84,12 +94,26 @@ std::size_t FlatTable::buckets_for(const Write& write, bool present) const noexc
   if (write.record != nullptr && !present) {
     if (entries + 1 > share(buckets, kFullest)) return buckets * 2;
     if (tombstones() > share(buckets, kTombstones)) return buckets;
-  } else if (write.record == nullptr && buckets > 1 && entries - 1 < share(buckets, kEmptiest)) {
+  } else if (write.record == nullptr && buckets > buckets_min_ &&
+             entries - 1 < share(buckets, kEmptiest)) {
     std::size_t fewer = buckets / 2;
-    while (fewer > 1 && entries <= share(fewer / 2, kAfterShrink)) fewer /= 2;
+    while (fewer > buckets_min_ && entries <= share(fewer / 2, kAfterShrink)) fewer /= 2;
     return fewer;
   }
   return 0;
+}
+
+std::size_t FlatTable::buckets_holding(std::size_t entries) noexcept {
+  std::size_t buckets = 1;
+  while (entries > share(buckets, kFullest)) buckets *= 2;
+  return buckets;
+}
+
+bool FlatTable::make_room(Storage& spare) noexcept {
+  buckets_min_ = std::max<std::size_t>(spare.buckets(), 1);
+  const bool larger = buckets_min_ > view().mask() + 1;
+  if (larger) move_to(spare);
+  return larger;
 }
 
 FlatTable::Answer FlatTable::change(const Write& write, Storage& spare) noexcept {
@@ -137,6 +161,7 @@ void FlatTable::move_to(Storage& spare) noexcept {
   const View from = view();
   const View to = view_of(spare.word_);
   for (std::size_t i = 0; i <= from.mask(); ++i) {
+    prefetch_records(from.first[(i + kBucketsAhead) & from.mask()]);
     for (const auto& slot : from.first[i].slots) {
       const Record* record = Bucket::record_of(slot.load(std::memory_order_relaxed));
       if (record != nullptr) place(to, record);
@@ -163,8 +188,9 @@ bool FlatTable::gather(std::optional<std::uint64_t>* position,
   bool more = true;
   for (std::size_t i = first; more && i - first <= mask; ++i) {
     const Bucket& bucket = table.first[i & mask];
+    prefetch_records(table.first[(i + kBucketsAhead) & mask]);
     for (const auto& slot : bucket.slots) {
-      const Record* record = Bucket::record_of(slot.load(std::memory_order_relaxed));
+      const Record* record = Bucket::record_of(slot.load(std::memory_order_acquire));
       if (record == nullptr) continue;
       const std::uint64_t hash = placement_(record->key());
       if (hash < from || (to != 0 && hash >= to)) continue;

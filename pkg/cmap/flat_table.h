@@ -110,6 +110,21 @@ class FlatTable {
     return flag_.read([&] { return gather(position, out); });
   }
 
+  /// collect() beside a writer: any thread, under an Epoch::Guard. A key that nobody writes
+  /// meanwhile is collected as by collect(); another may be missed, or come twice.
+  [[nodiscard]] bool collect_settled(std::optional<std::uint64_t>* position,
+                                     std::vector<const Record*>* out) const noexcept {
+    return gather(position, out);
+  }
+
+  /// The least number of buckets that holds so many entries without growing.
+  static std::size_t buckets_holding(std::size_t entries) noexcept;
+  /// The writer only. Makes the table no smaller than `spare`, now and until the next call: moves
+  /// what it holds there if that is larger, and leaves the old storage in `spare`. O(entries).
+  void reserve(Storage& spare) {
+    flag_.write([&] { return make_room(spare); });
+  }
+
   /// Guards apply() and collect(): they panic when the owner's lock did not.
   [[nodiscard]] WriteFlag& flag() noexcept { return flag_; }
 
@@ -148,6 +163,7 @@ class FlatTable {
     return tombstones_.load(std::memory_order_relaxed);
   }
   Answer change(const Write& write, Storage& spare) noexcept;
+  bool make_room(Storage& spare) noexcept;
   bool gather(std::optional<std::uint64_t>* position,
               std::vector<const Record*>* out) const noexcept;
   [[nodiscard]] std::size_t buckets_for(const Write& write, bool present) const noexcept;
@@ -161,6 +177,7 @@ class FlatTable {
   /// Displaced entries erased since the storage was filled: each may leave bits behind. The
   /// writer's; others only look.
   std::atomic<std::size_t> tombstones_{0};
+  std::size_t buckets_min_ = 1;  ///< an erase leaves at least so many; the writer's
   WriteFlag flag_;
 };
 

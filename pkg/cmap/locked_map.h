@@ -24,6 +24,9 @@ namespace podkeeper::cmap {
 /// One table behind one lock M (base::Mutex or base::SharedMutex): the whole of the strategies
 /// Mutex and RWMutex. Every operation is O(1) under the lock; a growth is O(entries) under it, and
 /// everybody waits for it. for_each() holds the lock for one stretch of the table at a time.
+///
+/// A change to or from it waits for no reader: the table is copied without its lock, and filled
+/// with many records under one (see SettledAccess).
 template <class M, Strategy kStrategy>
 class LockedMap {
  public:
@@ -80,6 +83,39 @@ class LockedMap {
     });
   }
 
+  // See SettledAccess.
+  void find_settled(const base::Epoch::Guard&, std::span<const Key> keys,
+                    std::span<const Record*> found) const {
+    for_each_group(keys, found, [this](std::span<const Key> some, std::span<const Record*> into) {
+      find_group(some, into, beside_writers());
+    });
+  }
+  std::optional<std::uint64_t> for_each_settled_from(
+      const base::Epoch::Guard&, std::uint64_t position,
+      const std::function<void(const Record&)>& visit) const {
+    std::vector<const Record*> batch;
+    return walk_stretch(position, visit, batch, [this](auto* at, auto* out) {
+      return beside_writers().collect_settled(at, out);
+    });
+  }
+  void put_absent(const base::Epoch::Guard&, std::span<const Record* const> records) {
+    FlatTable::Storage spare;
+    while (!records.empty()) {
+      const std::size_t buckets = put_while_there_is_room(records, spare);
+      std::move(spare).retire();
+      if (buckets != 0) spare = FlatTable::Storage(buckets);
+    }
+  }
+  void reserve(std::size_t entries) {
+    FlatTable::Storage spare;
+    if (entries != 0) spare = FlatTable::Storage(FlatTable::buckets_holding(entries));
+    {
+      WriteLock<M> lock(mutex_, counters_);
+      table_.reserve(spare);
+    }
+    std::move(spare).retire();
+  }
+
   [[nodiscard]] std::size_t size() const {
     ReadLock<M> lock(mutex_, counters_);
     return table_.size();
@@ -112,6 +148,29 @@ class LockedMap {
   }
 
  private:
+  /// Takes those off `records` that it has put, or found in the table already, under one lock; the
+  /// buckets that the next one needs, 0 when there is none.
+  std::size_t put_while_there_is_room(std::span<const Record* const>& records,
+                                      FlatTable::Storage& spare) {
+    std::size_t buckets = 0;
+    std::size_t bytes = 0;
+    {
+      WriteLock<M> lock(mutex_, counters_);
+      for (; !records.empty(); records = records.subspan(1)) {
+        const Record* record = records.front();
+        if (records.size() > kBulkKeys) table_.prefetch_bucket(records[kBulkKeys]->key());
+        const auto answer =
+            table_.apply({.key = record->key(), .record = record, .conditional = true}, spare);
+        buckets = answer.buckets;
+        if (buckets != 0) break;
+        if (answer.outcome != FlatTable::Outcome::kDone) continue;
+        record->add_ref();  // the table's; nobody can have erased it yet
+        bytes += record->byte_size();
+      }
+    }
+    counters_.add(Counters::kRecordBytes, bytes);
+    return buckets;
+  }
   /// The table without the lock, for what may run beside a writer under an Epoch::Guard.
   [[nodiscard]] const FlatTable& beside_writers() const noexcept PK_NO_THREAD_SAFETY_ANALYSIS {
     return table_;

@@ -53,7 +53,7 @@ Migration::Step Migration::announced() {
 Migration::Step Migration::copy(std::size_t budget) {
   for (std::size_t spent = 0; spent < budget;) {
     const std::size_t before = progress_.copied;
-    const auto next = switchover_->copy_stretch(position_, &progress_.copied);
+    const auto next = switchover_->copy_stretches(position_, budget - spent, &progress_.copied);
     if (!next) {
       switchover_->flip();
       progress_.flipped = true;

@@ -46,7 +46,8 @@ class Migration {
   ~Migration();
 
   /// Does one piece of work: of copying and of taking apart about `budget` records, at most that
-  /// and one stretch (a few hundred records). Must not be called under an Epoch::Guard, which it
+  /// and one stretch (a few hundred records); when the copy begins it makes room for all of them,
+  /// where the new table grows as a whole. Must not be called under an Epoch::Guard, which it
   /// would wait for.
   Step step(std::size_t budget);
   /// Gives the new strategy up, unless it has flipped. Steps until kDone then free its table. Idle

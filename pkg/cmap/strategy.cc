@@ -58,6 +58,37 @@ class Entry final : public detail::AnyMap {
       const std::function<void(const Record&)>& visit) const override {
     return map_.for_each_from(guard, position, visit);
   }
+  void find_settled(const base::Epoch::Guard& guard, std::span<const Key> keys,
+                    std::span<const Record*> found) const override {
+    check_lengths(keys, found);
+    if constexpr (SettledAccess<M>) {
+      map_.find_settled(guard, keys, found);
+    } else {
+      map_.find_many(guard, keys, found);
+    }
+  }
+  std::optional<std::uint64_t> for_each_settled_from(
+      const base::Epoch::Guard& guard, std::uint64_t position,
+      const std::function<void(const Record&)>& visit) const override {
+    if constexpr (SettledAccess<M>) {
+      return map_.for_each_settled_from(guard, position, visit);
+    } else {
+      return map_.for_each_from(guard, position, visit);
+    }
+  }
+  void put_absent(const base::Epoch::Guard& guard,
+                  std::span<const Record* const> records) override {
+    if constexpr (SettledAccess<M>) {
+      map_.put_absent(guard, records);
+    } else {
+      for (const Record* record : records) {
+        map_.compare_and_put(guard, nullptr, base::Ref<const Record>(record));
+      }
+    }
+  }
+  void reserve(std::size_t entries) override {
+    if constexpr (SettledAccess<M>) map_.reserve(entries);
+  }
   [[nodiscard]] std::size_t size() const override { return map_.size(); }
   [[nodiscard]] MapStats stats() const override { return map_.stats(); }
 

@@ -111,6 +111,28 @@ concept ConcurrentMap =
       { constant.census(guard) } -> std::same_as<std::vector<TableCensus>>;
     };
 
+/// What a strategy may offer beside ConcurrentMap, for the change from or to it alone (Switchover),
+/// which sees to it that nobody else writes the keys that it asks for or puts. What a strategy
+/// lacks of it, its other calls do: at their price, which is a wait for the one lock where there is
+/// one.
+template <class M>
+concept SettledAccess =
+    requires(M map, const M& constant, const base::Epoch::Guard& guard, std::span<const Key> keys,
+             std::span<const Record*> found, std::span<const Record* const> records,
+             std::uint64_t position, const std::function<void(const Record&)>& visit) {
+      /// find_many() that waits for nobody.
+      { constant.find_settled(guard, keys, found) };
+      /// for_each_from() that waits for nobody. A key that somebody writes meanwhile may be missed
+      /// or come twice.
+      {
+        constant.for_each_settled_from(guard, position, visit)
+      } -> std::same_as<std::optional<std::uint64_t>>;
+      /// compare_and_put(guard, nullptr, record) for each; a lock is taken once for all.
+      { map.put_absent(guard, records) };
+      /// Has room for so many entries from now on; 0: for as many as it holds, as ever.
+      { map.reserve(std::size_t{}) };
+    };
+
 namespace detail {
 /// The handle's table of entry points: one virtual call, whatever the strategy, but for the finds
 /// of those whose records are in one SplitTable.
@@ -143,6 +165,15 @@ class AnyMap {
       const std::function<void(const Record&)>& visit) const = 0;
   virtual std::size_t size() const = 0;
   virtual MapStats stats() const = 0;
+  // See SettledAccess.
+  virtual void find_settled(const base::Epoch::Guard& guard, std::span<const Key> keys,
+                            std::span<const Record*> found) const = 0;
+  virtual std::optional<std::uint64_t> for_each_settled_from(
+      const base::Epoch::Guard& guard, std::uint64_t position,
+      const std::function<void(const Record&)>& visit) const = 0;
+  virtual void put_absent(const base::Epoch::Guard& guard,
+                          std::span<const Record* const> records) = 0;
+  virtual void reserve(std::size_t entries) = 0;
   // See Observed.
   virtual Position position_of(const Key& key) const = 0;
   virtual ProbeChain describe(const base::Epoch::Guard& guard, const Key& key) const = 0;

@@ -1,5 +1,6 @@
 #include "pkg/cmap/switchover.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace podkeeper::cmap::detail {
@@ -116,29 +117,48 @@ void Switchover::throw_failure() {
 bool Switchover::grace_over(Epoch::Mark mark) const { return Epoch::passed(mark); }
 
 void Switchover::begin_mirroring() {
+  to_.reserve(from_.size());
   const AllStripes all(*this);
   set_route(Route::kBoth);
 }
 
-std::optional<std::uint64_t> Switchover::copy_stretch(std::uint64_t position, std::size_t* copied) {
+std::optional<std::uint64_t> Switchover::copy_stretches(std::uint64_t position, std::size_t budget,
+                                                        std::size_t* copied) {
   throw_failure();
   const Epoch::Guard guard;
-  return from_.for_each_from(guard, position, [&](const Record& seen) {
-    copy(guard, seen);
-    ++*copied;
-  });
+  budget = std::min(budget, kCopiedAtOnce);
+  seen_.clear();
+  std::optional<std::uint64_t> next = position;
+  for (std::size_t spent = 0; next && spent < budget;) {
+    const std::size_t before = seen_.size();
+    next = from_.for_each_settled_from(guard, *next,
+                                       [this](const Record& record) { seen_.push_back(&record); });
+    spent += std::max<std::size_t>(seen_.size() - before, 1);
+  }
+  for (auto& of_stripe : seen_of_stripe_) of_stripe.clear();
+  for (const Record* record : seen_) seen_of_stripe_[stripe_of(record->key())].push_back(record);
+  for (const auto& of_stripe : seen_of_stripe_) {
+    if (!of_stripe.empty()) copy(guard, of_stripe);
+  }
+  *copied += seen_.size();
+  return next;
 }
 
-void Switchover::copy(const Epoch::Guard& guard, const Record& seen) {
-  const OneStripe lock(*this, seen.key());
-  const Record* held = from_.find(guard, seen.key());
+void Switchover::copy(const Epoch::Guard& guard, std::span<const Record* const> seen) {
+  const OneStripe lock(*this, seen.front()->key());
+  keys_.clear();
+  for (const Record* record : seen) keys_.push_back(record->key());
+  held_.assign(seen.size(), nullptr);
+  from_.find_settled(guard, keys_, held_);
+  std::erase(held_, nullptr);
   // Where the new table has the key already, a writer brought it.
-  if (held != nullptr) to_.compare_and_put(guard, nullptr, base::Ref<const Record>(held));
+  to_.put_absent(guard, held_);
 }
 
 void Switchover::flip() {
   const AllStripes all(*this);
   throw_failure();
+  to_.reserve(0);
   change_tables();
 }
 

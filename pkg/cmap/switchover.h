@@ -15,6 +15,8 @@
 #include <exception>
 #include <memory>
 #include <optional>
+#include <span>
+#include <vector>
 
 namespace podkeeper::cmap::detail {
 
@@ -33,6 +35,10 @@ namespace podkeeper::cmap::detail {
 ///   kNew   the new table alone; readers look there from the same moment on. A reader that loaded
 ///          the old table before may still finish there: what it finds was current when it began
 ///          or later.
+/// A key is copied along with those of its stripe near it, at most kCopiedAtOnce of all stripes:
+/// the stripe is held for these few, and so is a lock that the new table has. The copy itself takes
+/// no lock of the old table that a reader could hold (see SettledAccess): under the stripe nobody
+/// writes the key, and what the walk misses of a key that is written meanwhile, its writer brings.
 /// abandon() goes back from kBoth to kOld; the new table then means nothing to anybody.
 ///
 /// If the new table cannot take a change (no memory), its writer does not suffer: the switchover
@@ -59,8 +65,10 @@ class Switchover {
   [[nodiscard]] virtual bool grace_over(base::Epoch::Mark mark) const;
   /// kOld to kBoth, once the writers without a stripe are gone.
   virtual void begin_mirroring();
-  /// Copies one stretch and gives the next one's position; adds to `*copied`.
-  virtual std::optional<std::uint64_t> copy_stretch(std::uint64_t position, std::size_t* copied);
+  /// Copies some stretches, of about `budget` records (at most kCopiedAtOnce) and one stretch more
+  /// at most, and gives the next one's position; adds to `*copied`.
+  virtual std::optional<std::uint64_t> copy_stretches(std::uint64_t position, std::size_t budget,
+                                                      std::size_t* copied);
   /// kBoth to kNew, after the last stretch. Throws what failed; then nothing has changed.
   virtual void flip();
   /// To kOld, instead of flip().
@@ -75,6 +83,8 @@ class Switchover {
     return *idle_.load(std::memory_order_acquire);
   }
 
+  static constexpr std::size_t kCopiedAtOnce = 4'096;
+
  protected:
   /// The flip holds all of them; ThreadSanitizer follows at most 64 locks of one thread.
   static constexpr std::size_t kStripes = 32;
@@ -83,8 +93,9 @@ class Switchover {
   class AllStripes;
 
   [[nodiscard]] virtual std::size_t stripe_of(const Key& key) const;
-  /// Copies what `key` holds, if it still holds something.
-  virtual void copy(const base::Epoch::Guard& guard, const Record& seen);
+  /// Copies what the keys of these records hold, where they still hold something. All are of one
+  /// stripe, which it takes.
+  virtual void copy(const base::Epoch::Guard& guard, std::span<const Record* const> seen);
   /// Does to the new table what was done to the old one, under the key's stripe.
   virtual void mirror_put(base::Ref<const Record> record) noexcept;
   virtual void mirror_erase(const Key& key) noexcept;
@@ -112,6 +123,11 @@ class Switchover {
   std::unique_ptr<AnyMap> owned_;
   std::atomic<AnyMap*> idle_;
   std::array<Stripe, kStripes> stripes_;
+  // The copier's, kept for their memory.
+  std::vector<const Record*> seen_;
+  std::array<std::vector<const Record*>, kStripes> seen_of_stripe_;
+  std::vector<Key> keys_;
+  std::vector<const Record*> held_;
   base::Mutex failure_mutex_;
   std::exception_ptr failure_ PK_GUARDED_BY(failure_mutex_);  ///< what a mirror threw first
 };

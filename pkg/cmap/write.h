@@ -53,6 +53,15 @@ typename Table::Answer commit_put(base::Ref<const Record> record, bool condition
   return answer;
 }
 
+/// Records between the one that a walk shows and the one that it asks memory for.
+inline constexpr std::size_t kRecordsAhead = 8;
+
+/// Starts the cache misses of a record's head and, as it often lies right behind, its key's bytes.
+inline void prefetch_head(const Record& record) noexcept {
+  __builtin_prefetch(&record);
+  __builtin_prefetch(reinterpret_cast<const char*>(&record) + 64);
+}
+
 /// Shows one stretch of one table, and gives the next one's position, if there is one:
 /// `collect(position, out)` calls FlatTable::collect under its lock, `visit` runs outside it.
 template <class Collect>
@@ -63,7 +72,10 @@ std::optional<std::uint64_t> walk_stretch(std::uint64_t from,
   while (!collect(&position, &batch)) {
     batch.reserve(batch.capacity() * 2 + FlatTable::kStretchBuckets * FlatTable::kSlots);
   }
-  for (const Record* record : batch) visit(*record);
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    if (i + kRecordsAhead < batch.size()) prefetch_head(*batch[i + kRecordsAhead]);
+    visit(*batch[i]);
+  }
   return position;
 }
 

@@ -138,6 +138,9 @@ Swap swap(Map& map, const MapOptions& to) {
 
 int measure(const Flags& flags, const Keys& keys, const MapOptions& from, const MapOptions& to,
             Report& report) {
+  const std::string name =
+      std::string(cmap::to_string(from.strategy)) + "_to_" + cmap::to_string(to.strategy);
+  if (!wanted(flags.cells, name)) return 0;
   Map map(from);
   for (std::size_t i = 0; i < keys.size(); ++i) map.put(numbered(keys, i, keys.size() + i));
   Load load(map, keys);
@@ -153,8 +156,6 @@ int measure(const Flags& flags, const Keys& keys, const MapOptions& from, const 
   const double before = p99_of(load.times(0));
   const double during = p99_of(load.times(1));
   const double after = p99_of(load.times(2));
-  const std::string name =
-      std::string(cmap::to_string(from.strategy)) + "_to_" + cmap::to_string(to.strategy);
   const double tables = static_cast<double>(std::max(bytes_before, bytes_after));
   const double extra =
       (static_cast<double>(result.table_bytes_max) - static_cast<double>(bytes_before)) / tables;

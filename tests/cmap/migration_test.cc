@@ -14,6 +14,7 @@
 #include <memory>
 #include <new>
 #include <optional>
+#include <span>
 #include <string>
 #include <thread>
 #include <utility>
@@ -239,6 +240,25 @@ TEST_P(MigrationOut, HoldsAWriterUpForOneShortStretchAtATime) {
   EXPECT_EQ(map.size(), kRecords);
 }
 
+TEST(Migration, MakesRoomForAllRecordsBeforeItCopiesTheFirst) {
+  for (const Strategy to : {Strategy::kMutex, Strategy::kRWMutex}) {
+    SwitchedMap map(MapOptions{.strategy = Strategy::kSharded, .shards = 4});
+    for (std::uint64_t i = 0; i < 20'000; ++i) map.put(text(name(i), i));
+    const std::size_t before = map.stats().table_bytes;
+    auto migration = map.migrate({.strategy = to});
+    while (migration->progress().phase == MigrationPhase::kAnnounced) migration->step(1);
+    const std::size_t room = map.stats().table_bytes - before;
+    while (!migration->progress().flipped) {
+      migration->step(1'000);
+      map.put(text("extra", 1));
+      map.erase(make_key("extra"));  // a table that is nearly empty would shrink
+    }
+    while (migration->step(1'000) != Step::kDone) {
+    }
+    EXPECT_EQ(map.stats().table_bytes, room);
+  }
+}
+
 TEST(Migration, IsRefusedWhileAnotherRuns) {
   Map<Text> map;
   {
@@ -302,6 +322,12 @@ class Scarce final : public ForwardingMap<> {
                        base::Ref<const Record> record) override {
     spend();
     return right_.compare_and_put(guard, expected, std::move(record));
+  }
+  void put_absent(const Epoch::Guard& guard, std::span<const Record* const> records) override {
+    for (std::size_t i = 0; i < records.size(); ++i) {
+      spend();
+      right_.put_absent(guard, records.subspan(i, 1));
+    }
   }
   bool compare_and_erase(const Epoch::Guard& guard, const Key& key,
                          const Record* expected) override {

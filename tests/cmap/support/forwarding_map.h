@@ -45,6 +45,36 @@ class ForwardingMap : public detail::AnyMap {
       const std::function<void(const Record&)>& visit) const override {
     return right_.for_each_from(guard, position, visit);
   }
+  void find_settled(const base::Epoch::Guard& guard, std::span<const Key> keys,
+                    std::span<const Record*> found) const override {
+    if constexpr (SettledAccess<M>) {
+      right_.find_settled(guard, keys, found);
+    } else {
+      right_.find_many(guard, keys, found);
+    }
+  }
+  std::optional<std::uint64_t> for_each_settled_from(
+      const base::Epoch::Guard& guard, std::uint64_t position,
+      const std::function<void(const Record&)>& visit) const override {
+    if constexpr (SettledAccess<M>) {
+      return right_.for_each_settled_from(guard, position, visit);
+    } else {
+      return right_.for_each_from(guard, position, visit);
+    }
+  }
+  void put_absent(const base::Epoch::Guard& guard,
+                  std::span<const Record* const> records) override {
+    if constexpr (SettledAccess<M>) {
+      right_.put_absent(guard, records);
+    } else {
+      for (const Record* record : records) {
+        right_.compare_and_put(guard, nullptr, base::Ref<const Record>(record));
+      }
+    }
+  }
+  void reserve(std::size_t entries) override {
+    if constexpr (SettledAccess<M>) right_.reserve(entries);
+  }
   [[nodiscard]] std::size_t size() const override { return right_.size(); }
   [[nodiscard]] MapStats stats() const override { return right_.stats(); }
   [[nodiscard]] Position position_of(const Key& key) const override {

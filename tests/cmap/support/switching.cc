@@ -36,6 +36,12 @@ class Yielding final : public ForwardingMap<> {
     yield();
     return right_.compare_and_erase(guard, key, expected);
   }
+  void put_absent(const Epoch::Guard& guard, std::span<const Record* const> records) override {
+    for (std::size_t i = 0; i < records.size(); ++i) {
+      yield();
+      right_.put_absent(guard, records.subspan(i, 1));
+    }
+  }
   void for_each(const Epoch::Guard& guard,
                 const std::function<void(const Record&)>& visit) const override {
     for (std::optional<std::uint64_t> at = 0; at;) {
@@ -105,11 +111,12 @@ class Broken final : public Switchover {
     if (bug_ == SwitchBug::kEarlyFree && !before_copy) return true;
     return Switchover::grace_over(mark);
   }
-  std::optional<std::uint64_t> copy_stretch(std::uint64_t position, std::size_t* copied) override {
+  std::optional<std::uint64_t> copy_stretches(std::uint64_t position, std::size_t budget,
+                                              std::size_t* copied) override {
     ++stretches_;
     if (bug_ == SwitchBug::kFlipBeforeCopyEnds && stretches_ > 2) return std::nullopt;
     const bool skip = bug_ == SwitchBug::kSkippedStretch && stretches_ == 2;
-    if (!skip) return Switchover::copy_stretch(position, copied);
+    if (!skip) return Switchover::copy_stretches(position, budget, copied);
     const Epoch::Guard guard;
     return from_.for_each_from(guard, position, [](const Record&) {});
   }
@@ -135,23 +142,14 @@ class Broken final : public Switchover {
     return (Switchover::stripe_of(key) + std::hash<std::thread::id>()(std::this_thread::get_id())) %
            kStripes;
   }
-  void copy(const Epoch::Guard& guard, const Record& seen) override {
+  void copy(const Epoch::Guard& guard, std::span<const Record* const> seen) override {
     switch (bug_) {
       case SwitchBug::kLostUpdateInCopy:
-      case SwitchBug::kResurrectedDelete: {
-        RecordRef held(from_.find(guard, seen.key()));
-        const bool filler = seen.key_text().starts_with("filler");
-        for (int i = 0; i < 4 && !filler; ++i) std::this_thread::yield();
-        if (!held) return;
-        if (bug_ == SwitchBug::kLostUpdateInCopy) {
-          to_.put(std::move(held));
-        } else {
-          to_.compare_and_put(guard, nullptr, std::move(held));
-        }
+      case SwitchBug::kResurrectedDelete:
+        for (const Record* record : seen) copy_without_stripe(guard, *record);
         return;
-      }
       case SwitchBug::kCopyWithoutReread:
-        to_.compare_and_put(guard, nullptr, RecordRef(&seen));
+        to_.put_absent(guard, seen);
         return;
       default:
         Switchover::copy(guard, seen);
@@ -172,6 +170,17 @@ class Broken final : public Switchover {
   bool now() { return calls_.fetch_add(1, std::memory_order_relaxed) % 16 == 0; }
   void yield() {
     if (yields_.fetch_add(1, std::memory_order_relaxed) % 8 == 0) std::this_thread::yield();
+  }
+  void copy_without_stripe(const Epoch::Guard& guard, const Record& seen) {
+    RecordRef held(from_.find(guard, seen.key()));
+    const bool filler = seen.key_text().starts_with("filler");
+    for (int i = 0; i < 4 && !filler; ++i) std::this_thread::yield();
+    if (!held) return;
+    if (bug_ == SwitchBug::kLostUpdateInCopy) {
+      to_.put(std::move(held));
+    } else {
+      to_.compare_and_put(guard, nullptr, std::move(held));
+    }
   }
   void leak(std::uint64_t position) {
     const Epoch::Guard guard;
