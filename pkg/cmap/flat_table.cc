@@ -172,17 +172,42 @@ void FlatTable::move_to(Storage& spare) noexcept {
   spare.word_ = root_.exchange(spare.word_, std::memory_order_acq_rel);
 }
 
+FlatTable::Stretch FlatTable::stretch_from(View table, std::uint64_t hash) noexcept {
+  const std::size_t first = table.home(hash);
+  const std::size_t end = std::min(first + kStretchBuckets, table.mask() + 1);
+  const std::uint64_t to =
+      end > table.mask() ? 0 : (static_cast<std::uint64_t>(end) << (63 - table.log2)) << 1;
+  return {.first = first, .end = end, .to = to};
+}
+
+std::size_t FlatTable::clear(std::optional<std::uint64_t>* position) {
+  return flag_.write([&] {
+    const View table = view();
+    const Stretch stretch = stretch_from(table, position->value());
+    std::size_t dropped = 0;
+    for (std::size_t i = stretch.first; i < stretch.end; ++i) {
+      prefetch_records(table.first[(i + kBucketsAhead) & table.mask()]);
+      for (auto& slot : table.first[i].slots) {
+        const Record* record = Bucket::record_of(slot.exchange(0, std::memory_order_relaxed));
+        if (record == nullptr) continue;
+        const auto gone = base::Ref<const Record>::adopt(record);
+        ++dropped;
+      }
+      table.first[i].meta.store(0, std::memory_order_relaxed);
+    }
+    entries_.store(size() - dropped, std::memory_order_relaxed);
+    *position = stretch.to == 0 ? std::nullopt : std::optional(stretch.to);
+    return dropped;
+  });
+}
+
 bool FlatTable::gather(std::optional<std::uint64_t>* position,
                        std::vector<const Record*>* out) const noexcept {
   out->clear();
   const View table = view();
   const std::size_t mask = table.mask();
   const std::uint64_t from = position->value();
-  const std::size_t first = table.home(from);
-  const std::size_t end = std::min(first + kStretchBuckets, mask + 1);
-  // The first hash that belongs to the next stretch; 0, which no stretch ends with, after the last.
-  const std::uint64_t to =
-      end > mask ? 0 : (static_cast<std::uint64_t>(end) << (63 - table.log2)) << 1;
+  const auto [first, end, to] = stretch_from(table, from);
 
   // Beyond its last bucket a stretch goes on for as long as keys may have passed the one before.
   bool more = true;

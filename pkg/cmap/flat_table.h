@@ -117,6 +117,11 @@ class FlatTable {
     return gather(position, out);
   }
 
+  /// Drops the records of one stretch of the table, which nobody else uses any more, and moves
+  /// `*position` as collect() does; gives their number. Unlike erases from one end on, which make
+  /// what is left smaller and smaller until it is one long chain, it takes O(slots of the stretch).
+  std::size_t clear(std::optional<std::uint64_t>* position);
+
   /// The least number of buckets that holds so many entries without growing.
   static std::size_t buckets_holding(std::size_t entries) noexcept;
   /// The writer only. Makes the table no smaller than `spare`, now and until the next call: moves
@@ -151,6 +156,15 @@ class FlatTable {
       return static_cast<std::size_t>((hash >> 1) >> (63 - log2));
     }
   };
+  /// Buckets from `first` to before `end`, and the first hash that is at home beyond them: 0, which
+  /// no stretch ends with, after the last.
+  struct Stretch {
+    std::size_t first;
+    std::size_t end;
+    std::uint64_t to;
+  };
+  static Stretch stretch_from(View table, std::uint64_t hash) noexcept;
+
   static View view_of(std::uintptr_t word) noexcept {
     constexpr std::uintptr_t kLow = alignof(Bucket) - 1;
     return {{reinterpret_cast<Bucket*>(word & ~kLow), static_cast<unsigned>(word & kLow)}};

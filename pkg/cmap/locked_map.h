@@ -116,6 +116,14 @@ class LockedMap {
     std::move(spare).retire();
   }
 
+  // See Clearable.
+  std::optional<std::uint64_t> clear_from(std::uint64_t position, std::size_t* dropped) {
+    std::optional<std::uint64_t> next = position;
+    WriteLock<M> lock(mutex_, counters_);
+    *dropped += table_.clear(&next);
+    return next;
+  }
+
   [[nodiscard]] std::size_t size() const {
     ReadLock<M> lock(mutex_, counters_);
     return table_.size();

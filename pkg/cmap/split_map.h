@@ -78,6 +78,15 @@ class SplitMap {
     return walk_stretch(position, visit, batch, collector());
   }
 
+  // See Clearable.
+  std::optional<std::uint64_t> clear_from(std::uint64_t position, std::size_t* dropped) {
+    const base::Epoch::Guard guard;
+    std::optional<std::uint64_t> next = position;
+    *dropped += locks_.with(table_, position, counters_,
+                            [&](Segment& segment) { return table_.clear(segment, &next); });
+    return next;
+  }
+
   [[nodiscard]] std::size_t size() const {
     const base::Epoch::Guard guard;
     return table_.size();

@@ -38,6 +38,13 @@ constexpr std::uint64_t free_bits(unsigned depth) {
   return depth == 0 ? ~std::uint64_t{0} : ~std::uint64_t{0} >> depth;
 }
 
+/// The first hash that the segment, which serves `hash`, does not serve any more; none: there are
+/// no larger ones.
+std::optional<std::uint64_t> behind(const Segment& segment, std::uint64_t hash) {
+  const std::uint64_t last = hash | free_bits(segment.depth);
+  return last == ~std::uint64_t{0} ? std::nullopt : std::optional(last + 1);
+}
+
 std::uint32_t count(const Segment& segment) {
   return segment.entries.load(std::memory_order_relaxed);
 }
@@ -352,9 +359,25 @@ bool SplitTable::gather(const Segment& segment, std::optional<std::uint64_t>* po
     const Record* record = Bucket::record_of(slot.load(std::memory_order_acquire));
     if (whole || placement_(record->key()) >= from) out->push_back(record);
   });
-  const std::uint64_t last = from | free_bits(segment.depth);
-  *position = last == ~std::uint64_t{0} ? std::nullopt : std::optional(last + 1);
+  *position = behind(segment, from);
   return true;
+}
+
+std::size_t SplitTable::drop(Segment& segment, std::optional<std::uint64_t>* position) {
+  prefetch_records(segment);
+  std::size_t dropped = 0;
+  for_each_slot(segment, [&](auto& slot) {
+    const std::uintptr_t word = slot.exchange(0, std::memory_order_acquire);
+    const auto gone = base::Ref<const Record>::adopt(Bucket::record_of(word));
+    ++dropped;
+  });
+  const Buckets buckets = segment.buckets();
+  for (std::size_t i = 0; i <= buckets.mask(); ++i) {
+    buckets.first[i].meta.store(0, std::memory_order_relaxed);
+  }
+  segment.entries.store(0, std::memory_order_relaxed);
+  *position = behind(segment, position->value());
+  return dropped;
 }
 
 std::size_t SplitTable::size() const noexcept {

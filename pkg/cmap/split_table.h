@@ -116,6 +116,12 @@ class SplitTable {
     return segment.flag.read([&] { return gather(segment, position, out); });
   }
 
+  /// Drops the records of `segment`, which serves `*position`, of a table that nobody else uses any
+  /// more, and moves `*position` behind it; gives their number. O(slots of the segment).
+  std::size_t clear(Segment& segment, std::optional<std::uint64_t>* position) {
+    return segment.flag.write([&] { return drop(segment, position); });
+  }
+
   /// Any thread, under an Epoch::Guard. O(segments).
   [[nodiscard]] std::size_t size() const noexcept;
   [[nodiscard]] std::size_t bytes() const noexcept {
@@ -169,6 +175,7 @@ class SplitTable {
   void add(Segment& segment, const Record* record) const noexcept;
   Answer change(const Write& write, std::uint64_t hash, Segment& segment, Spare& spare) noexcept;
   Answer make_smaller(std::uint64_t hash, Segment& segment, Spare& spare) noexcept;
+  static std::size_t drop(Segment& segment, std::optional<std::uint64_t>* position);
   bool gather(const Segment& segment, std::optional<std::uint64_t>* position,
               std::vector<const Record*>* out) const noexcept;
   Answer insert(const Record* record, std::uint64_t hash, Segment& segment, Spare& spare) noexcept;

@@ -86,6 +86,16 @@ class Entry final : public detail::AnyMap {
       }
     }
   }
+  std::optional<std::uint64_t> clear_from(std::uint64_t position, std::size_t* dropped) override {
+    if constexpr (Clearable<M>) {
+      return map_.clear_from(position, dropped);
+    } else {
+      return map_.for_each_from(base::Epoch::Guard(), position, [&](const Record& record) {
+        map_.erase(record.key());
+        ++*dropped;
+      });
+    }
+  }
   void reserve(std::size_t entries) override {
     if constexpr (SettledAccess<M>) map_.reserve(entries);
   }

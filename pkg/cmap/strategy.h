@@ -133,6 +133,15 @@ concept SettledAccess =
       { map.reserve(std::size_t{}) };
     };
 
+/// The same, for the table that the change leaves, which nobody else can be in any more. Without it
+/// each record is searched for and erased, and the table made smaller again and again.
+template <class M>
+concept Clearable = requires(M map, std::uint64_t position, std::size_t* dropped) {
+  /// Drops the records of one stretch, gives the position of the rest as for_each_from() does, and
+  /// adds to `*dropped`. The table keeps its memory.
+  { map.clear_from(position, dropped) } -> std::same_as<std::optional<std::uint64_t>>;
+};
+
 namespace detail {
 /// The handle's table of entry points: one virtual call, whatever the strategy, but for the finds
 /// of those whose records are in one SplitTable.
@@ -165,7 +174,7 @@ class AnyMap {
       const std::function<void(const Record&)>& visit) const = 0;
   virtual std::size_t size() const = 0;
   virtual MapStats stats() const = 0;
-  // See SettledAccess.
+  // See SettledAccess and Clearable.
   virtual void find_settled(const base::Epoch::Guard& guard, std::span<const Key> keys,
                             std::span<const Record*> found) const = 0;
   virtual std::optional<std::uint64_t> for_each_settled_from(
@@ -174,6 +183,7 @@ class AnyMap {
   virtual void put_absent(const base::Epoch::Guard& guard,
                           std::span<const Record* const> records) = 0;
   virtual void reserve(std::size_t entries) = 0;
+  virtual std::optional<std::uint64_t> clear_from(std::uint64_t position, std::size_t* dropped) = 0;
   // See Observed.
   virtual Position position_of(const Key& key) const = 0;
   virtual ProbeChain describe(const base::Epoch::Guard& guard, const Key& key) const = 0;

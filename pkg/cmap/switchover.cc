@@ -177,11 +177,7 @@ void Switchover::abandon() noexcept {
 
 std::optional<std::uint64_t> Switchover::dismantle_stretch(std::uint64_t position,
                                                            std::size_t* erased) {
-  const Epoch::Guard guard;
-  return owned_->for_each_from(guard, position, [&](const Record& record) {
-    owned_->erase(record.key());
-    ++*erased;
-  });
+  return owned_->clear_from(position, erased);
 }
 
 }  // namespace podkeeper::cmap::detail

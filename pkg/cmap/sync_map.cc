@@ -145,7 +145,7 @@ SyncMap::Step SyncMap::add(Part& part, std::uint64_t hash, const Change& change,
     if (!move.has(dirty ? dirty.buckets() * 2 : 1)) return Step::kNeedsSlot;
     into = std::exchange(move.spare, {});
     if (dirty) {
-      const std::size_t moved = dirty.drain(into, placement_);
+      const auto moved = static_cast<std::uint32_t>(dirty.drain(into, placement_));
       part.slots.fetch_sub(part.dirty_slots - moved, std::memory_order_relaxed);
       part.dirty_slots = moved;
       move.left[0] = dirty;
@@ -281,7 +281,8 @@ bool SyncMap::move_both(Part& part, Move& move) const {
   const std::size_t records = read.expunge() + dirty.expunge();
   if (!move.has(SyncTable::buckets_for(records))) return false;
   const SyncTable into = std::exchange(move.spare, {});
-  const std::size_t moved = read.drain(into, placement_) + dirty.drain(into, placement_);
+  const auto moved =
+      static_cast<std::uint32_t>(read.drain(into, placement_) + dirty.drain(into, placement_));
   // In this order: search() relies on it.
   part.read.store(into.word(), std::memory_order_release);
   part.dirty.store(0, std::memory_order_release);

@@ -12,6 +12,7 @@
 #include "pkg/cmap/sync_table.h"
 #include "pkg/cmap/write_flag.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -82,6 +83,8 @@ class SyncMap {
   std::optional<std::uint64_t> for_each_from(const base::Epoch::Guard& guard,
                                              std::uint64_t position,
                                              const std::function<void(const Record&)>& visit) const;
+  /// See Clearable.
+  std::optional<std::uint64_t> clear_from(std::uint64_t position, std::size_t* dropped);
   [[nodiscard]] std::size_t size() const;
   [[nodiscard]] MapStats stats() const;
 
@@ -109,15 +112,16 @@ class SyncMap {
   struct alignas(64) Part {
     std::atomic<std::uintptr_t> read{0};   ///< a SyncTable, always
     std::atomic<std::uintptr_t> dirty{0};  ///< a SyncTable while the part is amended, else 0
-    alignas(64) base::Mutex mutex;         ///< for new slots and moves
-    std::atomic<std::size_t> misses{0};    ///< since the last promotion
-    std::atomic<std::ptrdiff_t> entries{0};
-    std::atomic<std::size_t> slots{0};  ///< taken in both tables; written under the mutex
-    std::size_t dirty_slots PK_GUARDED_BY(mutex) = 0;
-    std::uint64_t promotions PK_GUARDED_BY(mutex) = 0;
+    std::uint64_t promotions PK_GUARDED_BY(mutex) = 0;  ///< written when `read` is
+    alignas(64) base::Mutex mutex;                      ///< for new slots and moves
+    std::atomic<std::uint32_t> misses{0};               ///< since the last promotion
+    std::atomic<std::int32_t> entries{0};
+    std::atomic<std::uint32_t> slots{0};  ///< taken in both tables; written under the mutex
+    std::uint32_t dirty_slots PK_GUARDED_BY(mutex) = 0;
     WriteFlag flag;  ///< says when the mutex did not guard the part
   };
   static_assert(alignof(Part) == 64, "a writer of one part must not disturb the readers of any");
+  static_assert(sizeof(Part) == 128, "there are many, and most maps are small");
 
   struct Outcome {
     bool done = false;
@@ -149,6 +153,11 @@ class SyncMap {
   Step add(Part& part, std::uint64_t hash, const Change& change, Move& move)
       PK_REQUIRES(part.mutex);
 
+  /// The last hash of the part's stretch of a walk that `from` lies in.
+  static std::uint64_t stretch_end(SyncTable read, SyncTable dirty, std::uint64_t from) noexcept {
+    const std::uint64_t last = read.stretch_end(from);
+    return dirty ? std::min(last, dirty.stretch_end(from)) : last;
+  }
   /// Collects one stretch, as walk_stretch() asks for.
   bool collect(std::optional<std::uint64_t>* position, std::vector<const Record*>* out) const;
 

@@ -58,12 +58,26 @@ bool SyncMap::collect(std::optional<std::uint64_t>* position,
   return part.flag.read([&] {
     const SyncTable read = read_table(part);
     const SyncTable dirty = dirty_table(part);
-    std::uint64_t last = read.stretch_end(from);
-    if (dirty) last = std::min(last, dirty.stretch_end(from));
+    const std::uint64_t last = stretch_end(read, dirty, from);
     if (!read.collect(from, last, placement_, out)) return false;
     if (!dirty.collect(from, last, placement_, out)) return false;
     *position = last == ~std::uint64_t{0} ? std::nullopt : std::optional(last + 1);
     return true;
+  });
+}
+
+std::optional<std::uint64_t> SyncMap::clear_from(std::uint64_t position, std::size_t* dropped) {
+  Part& part = part_of(position);
+  CountedLock lock(part.mutex, counters_);
+  return part.flag.write([&]() -> std::optional<std::uint64_t> {
+    const SyncTable read = read_table(part);
+    const SyncTable dirty = dirty_table(part);
+    const std::uint64_t last = stretch_end(read, dirty, position);
+    const std::size_t here = read.clear(position, last) + dirty.clear(position, last);
+    part.entries.fetch_sub(static_cast<std::int32_t>(here), std::memory_order_relaxed);
+    *dropped += here;
+    if (last == ~std::uint64_t{0}) return std::nullopt;
+    return last + 1;
   });
 }
 

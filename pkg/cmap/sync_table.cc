@@ -2,6 +2,7 @@
 
 #include "pkg/base/epoch.h"
 #include "pkg/base/panic.h"
+#include "pkg/base/ref.h"
 
 #include <algorithm>
 #include <bit>
@@ -14,6 +15,16 @@ namespace {
 
 void free_buckets(const void* memory) {
   ::operator delete(const_cast<void*>(memory), std::align_val_t{alignof(Bucket)});
+}
+
+/// Buckets between the one whose records are asked for and the one that is moved: about a core's
+/// line fill buffers full of records.
+constexpr std::size_t kBucketsAhead = 2;
+
+void prefetch_records(const Bucket& bucket) {
+  for (const auto& slot : bucket.slots) {
+    __builtin_prefetch(SyncWord::record(slot.load(std::memory_order_relaxed)));
+  }
 }
 
 /// What a slot holds from the moment it is drained.
@@ -141,6 +152,25 @@ bool SyncTable::collect(std::uint64_t from, std::uint64_t last, const Placement&
   return true;
 }
 
+std::size_t SyncTable::clear(std::uint64_t from, std::uint64_t last) const {
+  if (word_ == 0) return 0;
+  const View table = view();
+  std::size_t dropped = 0;
+  for (std::size_t i = table.home(from); i <= table.home(last); ++i) {
+    Bucket& bucket = table.first[i];
+    prefetch_records(table.first[(i + kBucketsAhead) & table.mask()]);
+    for (auto& slot : bucket.slots) {
+      const std::uintptr_t word = slot.exchange(SyncWord::kFree, std::memory_order_acquire);
+      const Record* record = SyncWord::record(word);
+      if (record == nullptr) continue;
+      const auto gone = base::Ref<const Record>::adopt(record);
+      ++dropped;
+    }
+    bucket.meta.store(0, std::memory_order_relaxed);
+  }
+  return dropped;
+}
+
 std::size_t SyncTable::expunge() const noexcept {
   std::size_t records = 0;
   const View all = view();
@@ -160,6 +190,7 @@ std::size_t SyncTable::drain(SyncTable to, const Placement& placement) const noe
   std::size_t moved = 0;
   const View all = view();
   for (std::size_t i = 0; word_ != 0 && i <= all.mask(); ++i) {
+    prefetch_records(all.first[(i + kBucketsAhead) & all.mask()]);
     for (auto& slot : all.first[i].slots) {
       std::uintptr_t word = slot.load(std::memory_order_acquire);
       if (word == SyncWord::kFree) continue;

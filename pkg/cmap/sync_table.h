@@ -61,9 +61,9 @@ struct SyncWord {
 class SyncTable {
  public:
   /// Top bits of every hash that the owner spends on choosing one of its tables.
-  static constexpr unsigned kSkippedBits = 6;
+  static constexpr unsigned kSkippedBits = 9;
   static_assert(kSkippedBits >= SyncWord::kHashBitsLost, "they tell the bits that a slot loses");
-  static constexpr std::size_t kBucketsMax = std::size_t{1} << 28;
+  static constexpr std::size_t kBucketsMax = std::size_t{1} << 27;
 
   SyncTable() = default;
   explicit SyncTable(std::uintptr_t word) noexcept : word_(word) {}
@@ -132,6 +132,10 @@ class SyncTable {
   /// Moves every record to `to`, which nobody sees yet, and leaves them frozen here. Returns how
   /// many. The owner only. O(slots).
   [[nodiscard]] std::size_t drain(SyncTable to, const Placement& placement) const noexcept;
+
+  /// Drops the records in the home buckets of the hashes `from` to `last`, of a table that nobody
+  /// else uses any more; gives their number. O(slots of the stretch).
+  [[nodiscard]] std::size_t clear(std::uint64_t from, std::uint64_t last) const;
 
   /// Calls `take(record)` for each record. O(slots).
   template <class F>

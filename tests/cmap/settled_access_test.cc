@@ -123,6 +123,19 @@ TEST_P(SettledTable, ShowsKeysThatStayWhileOthersComeAndGo) {
   done = true;
 }
 
+TEST_P(SettledTable, IsClearedInShortStretches) {
+  put_absent(0, 20'000, 1);
+  std::size_t dropped = 0;
+  for (std::optional<std::uint64_t> at = 0; at;) {
+    const std::size_t before = dropped;
+    at = table_->clear_from(*at, &dropped);
+    ASSERT_LE(dropped - before, 512u);
+    ASSERT_EQ(table_->size(), 20'000u - dropped);
+  }
+  EXPECT_EQ(dropped, 20'000u);
+  for (std::uint64_t i = 0; i < 20'000; ++i) ASSERT_EQ(value_of(i), 0u) << i;
+}
+
 TEST_P(SettledTable, GivesBackRoomThatItDoesNotNeedOnceItMay) {
   table_->reserve(100'000);
   put_absent(0, 100, 1);

@@ -72,6 +72,16 @@ class ForwardingMap : public detail::AnyMap {
       }
     }
   }
+  std::optional<std::uint64_t> clear_from(std::uint64_t position, std::size_t* dropped) override {
+    if constexpr (Clearable<M>) {
+      return right_.clear_from(position, dropped);
+    } else {
+      return right_.for_each_from(base::Epoch::Guard(), position, [&](const Record& record) {
+        right_.erase(record.key());
+        ++*dropped;
+      });
+    }
+  }
   void reserve(std::size_t entries) override {
     if constexpr (SettledAccess<M>) right_.reserve(entries);
   }
