@@ -51,7 +51,8 @@ namespace podkeeper::cmap {
 ///  * for_each() holds one part's mutex while it collects a stretch of at most a few hundred
 ///    pointers from both tables: what is promoted between two stretches is in one table or the
 ///    other, with the same hash. It sees each key as of some moment of the walk.
-///  * Memory: 12..23 B an entry, half as much again while erased keys wait for a promotion; during
+///  * Memory: 12..23 B an entry and about 100 KiB, half as much again while erased keys wait for a
+///  promotion; during
 ///    one, twice the part's.
 class SyncMap {
  public:
