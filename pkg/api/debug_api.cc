@@ -1,12 +1,14 @@
 #include "pkg/api/debug_api.h"
 
 #include "pkg/base/panic.h"
+#include "pkg/cmap/scratch_misuse.h"
 #include "pkg/recovery/panic_report.h"
 
 #include <boost/asio/post.hpp>
 #include <nlohmann/json.hpp>
 
 #include <chrono>
+#include <source_location>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -82,8 +84,16 @@ Response refusal(int status, const std::string& message) {
   return Response::text(status, message + "\n");
 }
 
+/// The other party of a misuse: told like a task, although it never runs by itself.
+base::Ref<base::TaskContext> make_writer(runtime::TaskRegistry& tasks) {
+  const base::TaskContext* parent = base::current_task();
+  return base::make_ref<base::TaskContext>(tasks.issue_id(), parent == nullptr ? 0 : parent->id,
+                                           "debug-panic-writer", Handler::kEvent,
+                                           tasks.clock().now(), std::source_location::current());
+}
+
 /// Throws as a bug of that kind would.
-[[noreturn]] void panic(PanicKind kind) {
+[[noreturn]] void panic(PanicKind kind, runtime::TaskRegistry& tasks) {
   switch (kind) {
     case PanicKind::kException:
       throw std::runtime_error("deliberate exception");
@@ -93,11 +103,11 @@ Response refusal(int status, const std::string& message) {
     case PanicKind::kMisuse:
       break;
   }
-  throw base::Panic(PanicKind::kMisuse, "deliberate misuse");
+  cmap::iterate_while_written_by(make_writer(tasks));
 }
 
-Task<void> panicking_task(PanicKind kind) {
-  panic(kind);
+Task<void> panicking_task(PanicKind kind, runtime::TaskRegistry& tasks) {
+  panic(kind, tasks);
   co_return;
 }
 
@@ -105,9 +115,12 @@ Response start(runtime::TaskGroup& group, Handler handler, PanicKind kind) {
   if (handler == Handler::kThread) {
     // Not a task: the exception leaves the function that the event loop runs and reaches the
     // thread's root.
-    boost::asio::post(group.world().make_executor(), [kind] { panic(kind); });
+    boost::asio::post(group.world().make_executor(),
+                      [kind, &tasks = group.registry()] { panic(kind, tasks); });
   } else {
-    auto started = group.spawn("debug-panic", handler, [kind] { return panicking_task(kind); });
+    auto started = group.spawn("debug-panic", handler, [kind, &tasks = group.registry()] {
+      return panicking_task(kind, tasks);
+    });
     if (!started) return refusal(http::status_of(started.error()), started.error().message);
   }
   return Response::text(
@@ -140,11 +153,12 @@ Task<Response> serve_panic(runtime::TaskGroup& group, Request request) {
     co_return refusal(
         400, "kind \"" + kind_text + "\" is not available; use exception, invariant or misuse");
   }
-  if (*handler == Handler::kHttp) panic(*kind);
+  if (*handler == Handler::kHttp) panic(*kind, group.registry());
   if (*handler == Handler::kStream) {
     auto response = Response::text(200, "");
-    response.body =
-        http::StreamBody([kind = *kind](http::BodyWriter&) { return panicking_task(kind); });
+    response.body = http::StreamBody([kind = *kind, &tasks = group.registry()](http::BodyWriter&) {
+      return panicking_task(kind, tasks);
+    });
     co_return response;
   }
   co_return start(group, *handler, *kind);

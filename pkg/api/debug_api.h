@@ -12,8 +12,9 @@ namespace podkeeper::api {
 void add_debug_routes(http::Router& router, runtime::TaskRegistry& tasks);
 
 /// Serves POST /debug/panic?handler=&kind=: makes one handler of that kind panic, as a bug in it
-/// would. http and stream panic in the request's own handler; the others in a task (or thread) of
-/// that kind which `group` starts.
+/// would (kind=misuse: it walks a scratch table that a task "debug-panic-writer" is writing). http
+/// and stream panic in the request's own handler; the others in a task (or thread) of that kind
+/// which `group` starts.
 void add_panic_route(http::Router& router, runtime::TaskGroup& group);
 
 }  // namespace podkeeper::api

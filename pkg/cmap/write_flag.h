@@ -20,6 +20,8 @@ class Caller {
     return caller != nullptr ? *caller : make();
   }
 
+  class Stranger;
+
   void at(std::source_location site) noexcept { site_.store(site, std::memory_order_relaxed); }
   /// Notes the task that runs, which must be shared by Ref (as TaskGroup's are): it is kept until
   /// another writes on this thread, so that it can be named for as long as its write goes on.
@@ -43,6 +45,23 @@ class Caller {
   static constinit thread_local Caller* of_thread;
   std::atomic<const base::TaskContext*> task_{nullptr};  ///< holds one count
   std::atomic<std::source_location> site_{std::source_location()};
+};
+
+/// While it is there its thread passes for another, with a Caller of its own: so that one thread
+/// can show what two do to each other.
+class Caller::Stranger {
+ public:
+  Stranger() : outer_(&mine()) { of_thread = &own_; }
+  ~Stranger() {
+    of_thread = outer_;
+    own_.change_task(nullptr);
+  }
+  Stranger(const Stranger&) = delete;
+  Stranger& operator=(const Stranger&) = delete;
+
+ private:
+  Caller own_;
+  Caller* const outer_;
 };
 
 /// The always-on flag of a table that must not be written by two at a time, nor read as a whole

@@ -80,6 +80,11 @@ std::size_t TaskRegistry::count(base::Handler kind) const noexcept {
 std::size_t TaskRegistry::tasks_max() const noexcept { return state_->tasks_max; }
 base::Clock& TaskRegistry::clock() const noexcept { return state_->clock; }
 
+std::uint64_t TaskRegistry::issue_id() {
+  base::Lock lock(state_->mutex);
+  return state_->next_id++;
+}
+
 namespace {
 
 /// One task, from spawn to end. After spawn() it is used on the task's executor only.

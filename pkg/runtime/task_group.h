@@ -6,6 +6,7 @@
 #include "pkg/base/world.h"
 
 #include <atomic>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -30,6 +31,8 @@ class TaskRegistry {
   [[nodiscard]] std::size_t count(base::Handler kind) const noexcept;
   [[nodiscard]] std::size_t tasks_max() const noexcept;
   [[nodiscard]] base::Clock& clock() const noexcept;
+  /// An id that no task of it has had or will have, for what is told like a task and is none.
+  [[nodiscard]] std::uint64_t issue_id();
 
  private:
   friend class TaskGroup;

@@ -126,6 +126,17 @@ TEST_F(ProcessApiTest, PanicsInAHandlerOfEachKindAndGoesOn) {
   EXPECT_EQ(reports[0].at("handler"), "timer");
   EXPECT_EQ(reports[0].at("kind"), "misuse");
   EXPECT_EQ(reports[0].at("task").at("name"), "debug-panic");
+  EXPECT_THAT(reports[0].at("message").get<std::string>(),
+              HasSubstr("a map is used while another writes it"));
+  const auto& parties = reports[0].at("parties");
+  ASSERT_EQ(parties.size(), 2U) << reports[0];
+  EXPECT_EQ(parties[0].at("doing"), "iteration");
+  EXPECT_EQ(parties[0].at("task").at("name"), "debug-panic");
+  EXPECT_EQ(parties[0].at("task").at("id"), reports[0].at("task").at("id"));
+  EXPECT_EQ(parties[1].at("doing"), "write");
+  EXPECT_EQ(parties[1].at("task").at("name"), "debug-panic-writer");
+  EXPECT_NE(parties[1].at("task").at("id"), parties[0].at("task").at("id"));
+  EXPECT_NE(parties[1].at("callSite"), parties[0].at("callSite"));
   EXPECT_EQ(reports[4].at("request").at("path"), "/debug/panic");
 }
 
