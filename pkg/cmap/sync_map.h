@@ -52,8 +52,7 @@ namespace podkeeper::cmap {
 ///    pointers from both tables: what is promoted between two stretches is in one table or the
 ///    other, with the same hash. It sees each key as of some moment of the walk.
 ///  * Memory: 12..23 B an entry and about 100 KiB, half as much again while erased keys wait for a
-///  promotion; during
-///    one, twice the part's.
+///    promotion; during one, twice the part's.
 class SyncMap {
  public:
   explicit SyncMap(Hash hash = Hash::kXXH3);
