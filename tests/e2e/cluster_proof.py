@@ -31,7 +31,7 @@ EXPLAINED = (
     (r"(?i)too old resource version|expired|compacted|\b410\b", {"restart", "compact", "ca"}),
     (r"no byte for", {"clog", "half open"}),
 )
-# A new token or CA is seen after 30 s, a failure is waited after for as long, then comes the LIST.
+# After its end: failures in a row are waited after for half a minute and more, then it LISTs.
 EFFECT_S = 90
 
 
@@ -40,7 +40,7 @@ class Story:
 
     def __init__(self, cluster, proxy, volume, daemon):
         self.cluster, self.proxy, self.volume, self.daemon = cluster, proxy, volume, daemon
-        self.happened = []  # (wall time, name)
+        self.happened = []  # (when it began, when it ended, name), as wall time
         self.tokens = 0
 
     def script(self):
@@ -65,8 +65,9 @@ class Story:
         for share, name, happen in self.script():
             time.sleep(max(0.0, began + share * duration_s - time.monotonic()))
             print(f"{time.monotonic() - began:6.1f} s  {name}", flush=True)
-            self.happened.append((time.time(), name))
+            from_s = time.time()
             happen()
+            self.happened.append((from_s, time.time(), name))
         time.sleep(max(0.0, began + duration_s - time.monotonic()))
 
     def cut(self):
@@ -116,18 +117,17 @@ class Story:
 
 
 def relists(daemon):
-    """(when, resource, reason) of each LIST after the first, by the log."""
+    """(when as wall time, resource, reason) of each LIST after the first, by the log."""
     for line in daemon.process.output().splitlines():
         entry = json.loads(line) if line.startswith("{") else {}
         if entry.get("msg") == "listed" and entry["reason"] != "start":
-            yield entry["ts"], entry["resource"], entry["reason"]
+            yield entry["ts"] / 1000, entry["resource"], entry["reason"]
 
 
 def unexplained(daemon, happened):
     """The LISTs after the first that no fault explains."""
     for when, resource, reason in relists(daemon):
-        when_s = when / 1000 if when > 1e11 else when
-        recent = {name for at, name in happened if at <= when_s <= at + EFFECT_S}
+        recent = {name for began, ended, name in happened if began <= when <= ended + EFFECT_S}
         if not any(re.search(words, reason) and recent & names for words, names in EXPLAINED):
             yield resource, reason, sorted(recent)
 
@@ -175,7 +175,7 @@ def run(cluster, proxy, volume, daemon, duration_s, seed):
         "equalPods": equal["/api/v1/pods"],
         "equalNodes": equal["/api/v1/nodes"],
         "settledSeconds": round(settled_s, 1),
-        "faults": [name for _, name in story.happened],
+        "faults": [name for _, _, name in story.happened],
         "relists": [f"{resource}: {reason}" for _, resource, reason in told],
         "relistsCounted": int(counted),
         "unexplained": strange,
