@@ -8,7 +8,7 @@ import threading
 import unittest
 import urllib.parse
 
-from cluster import Cluster
+from cluster import Client, Cluster
 from compare import differing, digests
 from replica import kubectl_proxy, serving, wait_ready
 
@@ -112,7 +112,8 @@ class Requests(unittest.TestCase):
         path = "/api/v1/namespaces/{}/pods/{}".format(*name.split("/"))
         patch = {"metadata": {"labels": {"heard-by": self.id().rsplit(".", 1)[-1]}}}
         merge = "application/merge-patch+json"
-        status, changed, _ = self.cluster.client.ask("PATCH", path, patch, merge)
+        # The cluster's own connection may have been idle for too long by now.
+        status, changed, _ = Client(self.cluster).ask("PATCH", path, patch, merge)
         self.assertEqual(status, 200, changed)
         version = changed["metadata"]["resourceVersion"]
         heard = lambda: get_json(ours.api + path)["metadata"]["resourceVersion"] == version
