@@ -197,7 +197,9 @@ Freshness Reader::freshness() const {
 }
 
 Freshness Store::State::freshness(const Root& of) const {
-  return {of.revision, of.synced ? clock.now() - of.evidence : base::Duration{}, of.synced};
+  if (!of.synced) return {.revision = of.revision};
+  const auto last = std::max(of.evidence, confirmed.load(std::memory_order_relaxed));
+  return {of.revision, std::max(clock.now() - last, base::Duration{}), of.synced};
 }
 
 RecordRef Reader::get(access::AuthorizedRead allowed, const kube::ObjectKey& key) const {

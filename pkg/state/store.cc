@@ -119,34 +119,41 @@ Store::~Store() {
 
 void Store::replace(std::vector<std::unique_ptr<kube::Object>> objects, kube::Revision revision) {
   State& s = *state_;
-  const base::MonotonicTime now = s.clock.now();
-  const bool first = !s.synced && s.by_key.view().size() == 0;
-  const bool restored = revision < s.revision;
+  {
+    const base::Lock lock(s.writing);
+    s.replace(std::move(objects), revision);
+  }
+  s.wakeups.notify_all();
+}
+
+void Store::State::replace(std::vector<std::unique_ptr<kube::Object>> objects, kube::Revision at) {
+  const base::MonotonicTime now = clock.now();
+  const bool first = !synced && by_key.view().size() == 0;
+  const bool restored = at < revision;
   // Without a history that is worth telling, the log starts at this LIST.
   const bool silent = restored || first;
-  Resync resync = diff(s.by_key.view(), std::move(objects), revision, restored);
-  count(s.stale, resync.stale);
-  if (restored) count(s.restores);
+  Resync resync = diff(by_key.view(), std::move(objects), at, restored);
+  count(stale, resync.stale);
+  if (restored) count(restores);
   if (silent) {
-    s.log.reset(revision);
-    s.logged = revision;
-    s.gaps = nullptr;
+    log.reset(at);
+    logged = at;
+    gaps = nullptr;
   } else {
-    s.add_gap(revision);
+    add_gap(at);
   }
   for (const ResyncChange& change : resync.changes) {
     RecordRef held(change.held);
     if (!silent) {
-      RecordRef shown = change.object ? change.object : s.deleted(*held, change.revision);
-      s.log_event(change.type, change.revision, std::move(shown), std::move(held), now);
+      RecordRef shown = change.object ? change.object : deleted(*held, change.revision);
+      log_event(change.type, change.revision, std::move(shown), std::move(held), now);
     }
   }
-  s.take(resync);
-  s.revision = revision;
-  s.evidence = now;
-  s.synced = true;
-  s.publish();
-  s.wakeups.notify_all();
+  take(resync);
+  revision = at;
+  evidence = now;
+  synced = true;
+  publish();
 }
 
 void Store::State::take(Resync& resync) {
@@ -181,16 +188,24 @@ void Store::apply(EventType type, std::unique_ptr<kube::Object> object) {
   PK_CHECK(type == EventType::kAdded || type == EventType::kModified || type == EventType::kDeleted,
            "a store takes ADDED, MODIFIED and DELETED");
   State& s = *state_;
-  const base::MonotonicTime now = s.clock.now();
-  const kube::Revision revision = object->revision;
-  RecordRef record = base::make_ref<const Record>(std::move(object));
-  if (!s.change(type, std::move(record), now)) return;
-  if (revision >= s.revision) {
-    s.revision = revision;
-    s.evidence = now;
+  {
+    const base::Lock lock(s.writing);
+    if (!s.apply(type, std::move(object))) return;
   }
-  s.publish();
   s.wakeups.notify_all();
+}
+
+bool Store::State::apply(EventType type, std::unique_ptr<kube::Object> object) {
+  const base::MonotonicTime now = clock.now();
+  const kube::Revision at = object->revision;
+  RecordRef record = base::make_ref<const Record>(std::move(object));
+  if (!change(type, std::move(record), now)) return false;
+  if (at >= revision) {
+    revision = at;
+    evidence = now;
+  }
+  publish();
+  return true;
 }
 
 bool Store::State::change(EventType type, RecordRef record, base::MonotonicTime now) {
@@ -231,11 +246,44 @@ bool Store::State::change(EventType type, RecordRef record, base::MonotonicTime 
 
 void Store::progress(kube::Revision revision) {
   State& s = *state_;
-  if (revision < s.revision) return;
-  s.revision = revision;
-  s.evidence = s.clock.now();
-  s.publish();
+  {
+    const base::Lock lock(s.writing);
+    if (revision < s.revision) return;
+    s.advance(revision);
+  }
   s.wakeups.notify_all();
+}
+
+void Store::State::advance(kube::Revision to) {
+  revision = to;
+  evidence = clock.now();
+  publish();
+}
+
+bool Store::confirm(kube::Revision newest, base::MonotonicTime when) {
+  State& s = *state_;
+  {
+    const base::Epoch::Guard guard;
+    const Root& root = s.current(guard);
+    if (!root.synced || root.revision < newest) return false;
+  }
+  auto known = s.confirmed.load(kRelaxed);
+  while (known < when && !s.confirmed.compare_exchange_weak(known, when, kRelaxed)) {
+  }
+  return true;
+}
+
+bool Store::confirm_quiet(kube::Revision held, kube::Revision until) {
+  State& s = *state_;
+  {
+    const base::Lock lock(s.writing);
+    // Below `held` upstream was restored meanwhile: what was said is of another history.
+    if (!s.synced || s.revision < held) return false;
+    if (s.revision >= until) return true;
+    s.advance(until);
+  }
+  s.wakeups.notify_all();
+  return true;
 }
 
 Partitions& Store::partitions() noexcept { return state_->map.partitions(); }

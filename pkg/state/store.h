@@ -18,7 +18,7 @@
 namespace podkeeper::state {
 
 /// How current an answer is: its revision, and the time since the last evidence (event, bookmark,
-/// probe) that this revision was upstream's latest.
+/// LIST, probe) that this revision was upstream's latest.
 struct Freshness {
   kube::Revision revision;
   base::Duration age{};
@@ -110,7 +110,8 @@ struct StoreStats {
 /// Everything podkeeper believes about one resource: a concurrent map for point reads, a
 /// copy-on-write ordered index that LIST walks (a namespace is a range of it), another one by node,
 /// and the event log. One writer (a MirrorSink: a reflector's, or simkube's) applies changes in
-/// revision order; any number of Readers read.
+/// revision order; any number of Readers read; a witness may lift the revision where nothing
+/// changed.
 ///
 /// How a list is consistent. The writer publishes one immutable root {revision, log position,
 /// indexes}; a reader that loaded it under an epoch guard holds the whole state at that revision,
@@ -143,6 +144,14 @@ class Store final : public kube::MirrorSink {
   void apply(kube::EventType type, std::unique_ptr<kube::Object> object) override;
   /// Below the store's revision it is no evidence, and ignored.
   void progress(kube::Revision revision) override;
+
+  // A witness beside the writer's stream: any thread, at any time.
+  /// Upstream's newest revision was `newest` at `when`, or later. Evidence where the store is there
+  /// already: true. O(1).
+  bool confirm(kube::Revision newest, base::MonotonicTime when);
+  /// Nothing of this resource changed after `held`, up to and including `until`: a store that was
+  /// at `held` is at `until` too. True where that, or more, is what it holds now.
+  bool confirm_quiet(kube::Revision held, kube::Revision until);
 
   /// How the map is spread over partitions, and the door to change that.
   [[nodiscard]] Partitions& partitions() noexcept;

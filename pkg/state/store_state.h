@@ -1,6 +1,7 @@
 #pragma once
 
 #include "pkg/base/clock.h"
+#include "pkg/base/mutex.h"
 #include "pkg/cmap/map.h"
 #include "pkg/runtime/wakeup.h"
 #include "pkg/state/event_log.h"
@@ -70,13 +71,19 @@ struct Store::State {
   runtime::WakeupList wakeups;
   std::atomic<const Root*> root{nullptr};
 
+  /// Held by whoever writes: the one writer, and a witness who lifts the revision. Readers never
+  /// take it.
+  base::Mutex writing;
   // The writer's own; the rest of the store sees them through `root`.
-  OrderedIndex by_key{IndexOrder::kKey};
-  OrderedIndex by_node{IndexOrder::kNode};
-  Root::Replaced replaced;  ///< since the last publish()
-  kube::Revision revision;
-  base::MonotonicTime evidence{};
-  bool synced = false;
+  OrderedIndex by_key PK_GUARDED_BY(writing){IndexOrder::kKey};
+  OrderedIndex by_node PK_GUARDED_BY(writing){IndexOrder::kNode};
+  Root::Replaced replaced PK_GUARDED_BY(writing);  ///< since the last publish()
+  kube::Revision revision PK_GUARDED_BY(writing);
+  base::MonotonicTime evidence PK_GUARDED_BY(writing){};
+  bool synced PK_GUARDED_BY(writing) = false;
+  /// The last time of which confirm() told that the state was upstream's newest: it holds for every
+  /// root from then on.
+  std::atomic<base::MonotonicTime> confirmed{base::MonotonicTime{}};
 
   std::atomic<std::size_t> record_bytes{0};
   std::atomic<std::uint64_t> stale{0}, unknown_deletions{0}, disorders{0}, restores{0};
@@ -88,25 +95,33 @@ struct Store::State {
 
   [[nodiscard]] Freshness freshness(const Root& of) const;
 
+  void replace(std::vector<std::unique_ptr<kube::Object>> objects, kube::Revision at)
+      PK_REQUIRES(writing);
+  /// False when the event was ignored.
+  bool apply(kube::EventType type, std::unique_ptr<kube::Object> object) PK_REQUIRES(writing);
+
   /// Makes the record current in map and indexes, in the place of `held` (null: none).
-  void put(RecordRef record, const Record* held);
-  void erase(const Record& held);
+  void put(RecordRef record, const Record* held) PK_REQUIRES(writing);
+  void erase(const Record& held) PK_REQUIRES(writing);
   /// Applies one event to log, map and indexes; false when it was ignored, and counted.
-  bool change(kube::EventType type, RecordRef record, base::MonotonicTime now);
+  bool change(kube::EventType type, RecordRef record, base::MonotonicTime now) PK_REQUIRES(writing);
   /// Map and indexes after a resync: the map change by change, the indexes built anew.
-  void take(Resync& resync);
+  void take(Resync& resync) PK_REQUIRES(writing);
   /// Appends to the log; revisions that would go back are lifted to the log's last, and counted.
   void log_event(kube::EventType type, kube::Revision at, RecordRef object, RecordRef previous,
-                 base::MonotonicTime arrived);
+                 base::MonotonicTime arrived) PK_REQUIRES(writing);
+  /// Takes the revision as reached now, without a change, and makes that visible.
+  void advance(kube::Revision to) PK_REQUIRES(writing);
   /// Makes everything since the last call visible as one version.
-  void publish();
+  void publish() PK_REQUIRES(writing);
 
   /// Remembers that a resync went from `revision` to `next`, and forgets the gaps that the log does
   /// not reach back to any more.
-  void add_gap(kube::Revision next);
+  void add_gap(kube::Revision next) PK_REQUIRES(writing);
 
-  Gaps gaps;
-  kube::Revision logged{};  ///< revision of the log's last event, or its floor
+  Gaps gaps PK_GUARDED_BY(writing);
+  kube::Revision logged
+      PK_GUARDED_BY(writing){};  ///< revision of the log's last event, or its floor
 
   /// A deletion that upstream did not tell of: the record's content with the deletion's revision in
   /// its metadata.

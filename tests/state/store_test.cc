@@ -51,6 +51,34 @@ class PodStore : public ::testing::Test {
   Reader reader_{store_};
 };
 
+TEST_F(PodStore, IsAsYoungAsTheLastWordOfAWitness) {
+  clock_.advance(10s);
+  EXPECT_EQ(reader_.freshness().age, 10s);
+  EXPECT_FALSE(store_.confirm({11}, clock_.now())) << "upstream is ahead";
+  EXPECT_EQ(reader_.freshness().age, 10s);
+  EXPECT_TRUE(store_.confirm({10}, clock_.now() - 2s));
+  EXPECT_EQ(reader_.freshness().age, 2s);
+  EXPECT_TRUE(store_.confirm({9}, clock_.now() - 5s));
+  EXPECT_EQ(reader_.freshness().age, 2s) << "an older word takes nothing back";
+  EXPECT_EQ(reader_.freshness().revision, Revision{10});
+}
+
+TEST_F(PodStore, IsLiftedWhereNothingChanged) {
+  clock_.advance(10s);
+  EXPECT_TRUE(store_.confirm_quiet({10}, {25}));
+  EXPECT_EQ(reader_.freshness().revision, Revision{25});
+  EXPECT_EQ(reader_.freshness().age, 0s);
+  EXPECT_EQ(list(), (Lines{"default/a@3", "default/b@5"}));
+  EXPECT_TRUE(store_.confirm_quiet({10}, {20})) << "it is there already";
+  EXPECT_EQ(reader_.freshness().revision, Revision{25});
+}
+
+TEST_F(PodStore, IsNotLiftedByAWordOnAHistoryThatWasReplaced) {
+  store_.replace({}, {4});
+  EXPECT_FALSE(store_.confirm_quiet({10}, {25}));
+  EXPECT_EQ(reader_.freshness().revision, Revision{4});
+}
+
 TEST(Store, IsNotSyncedBeforeItsFirstList) {
   testing::StandingClock clock;
   Store store(clock, testing::pod_store());
