@@ -23,6 +23,7 @@ Reflector::Reflector(base::World& world, http::Client& client, telemetry::Metric
 Reflector::~Reflector() = default;
 
 base::Task<void> Reflector::run() { return state_->run(); }
+void Reflector::relist(std::string reason) { state_->doubt.raise(std::move(reason)); }
 bool Reflector::synced() const noexcept { return state_->synced.load(); }
 bool Reflector::watching() const noexcept { return state_->watching.load(); }
 std::string Reflector::last_error() const {

@@ -81,6 +81,10 @@ class Reflector {
   /// Thread-safe.
   [[nodiscard]] std::string last_error() const;
   [[nodiscard]] bool watching() const noexcept;
+  /// What was heard is in doubt: ends the watch and lists again, at once. A LIST that is under way
+  /// when this is called does not count, one that begins later does. `reason` is for the log.
+  /// Thread-safe; never waits.
+  void relist(std::string reason);
 
   /// An upstream's Retry-After beyond this is cut down to it.
   static constexpr base::Duration kRetryAfterMax = std::chrono::minutes(5);

@@ -29,6 +29,7 @@ using base::ErrorCode;
 base::Task<void> Reflector::State::list_until_complete() {
   while (true) {
     const auto started = world.clock().now();
+    doubt.settle();
     auto listing = list_once();
     const auto listed = co_await std::move(listing);
     metrics.list_seconds.Observe(seconds_of(world.clock().now() - started));

@@ -10,6 +10,7 @@
 #include "pkg/kube/list_watch_client.h"
 #include "pkg/kube/object.h"
 #include "pkg/kube/reflector.h"
+#include "pkg/kube/reflector_doubt.h"
 #include "pkg/kube/reflector_metrics.h"
 #include "pkg/kube/resource.h"
 #include "pkg/runtime/backoff.h"
@@ -36,6 +37,7 @@ struct WatchEnd {
     kBroken,    ///< nothing was lost: watch on, after a wait
     kExpired,   ///< its revision is no longer in upstream's history: list
     kRefused,   ///< it cannot be continued: list, after a wait
+    kDoubted,   ///< somebody knows that it did not tell everything: list
   };
   Kind kind = Kind::kTimedOut;
   base::Error error = {};
@@ -115,6 +117,7 @@ struct Reflector::State {
   std::atomic<bool> watching{false};
   mutable base::Mutex mutex;
   std::string last_error PK_GUARDED_BY(mutex);
+  ReflectorDoubt doubt{world.clock()};
 };
 
 }  // namespace podkeeper::kube

@@ -11,6 +11,8 @@
 #include "pkg/telemetry/log.h"
 #include "pkg/telemetry/metrics.h"
 
+#include <boost/asio/this_coro.hpp>
+
 #include <atomic>
 #include <chrono>
 #include <optional>
@@ -39,6 +41,11 @@ WatchEnd::Kind kind_of(const Error& error) noexcept {
     default:
       return WatchEnd::Kind::kBroken;
   }
+}
+
+WatchEnd doubted_by(std::string why) {
+  return {.kind = WatchEnd::Kind::kDoubted,
+          .error = {.code = ErrorCode::kCancelled, .message = std::move(why)}};
 }
 
 /// Sets a flag, and the gauge beside it, for a scope.
@@ -82,11 +89,13 @@ base::Task<std::string> Reflector::State::watch_until_gap() {
     }
     const bool expired = end.kind == WatchEnd::Kind::kExpired;
     const bool timed_out = end.kind == WatchEnd::Kind::kTimedOut;
-    (expired     ? metrics.watches.expired
-     : timed_out ? metrics.watches.success
-                 : metrics.watches.error)
+    const bool doubted = end.kind == WatchEnd::Kind::kDoubted;
+    (expired                ? metrics.watches.expired
+     : timed_out || doubted ? metrics.watches.success
+                            : metrics.watches.error)
         ->Increment();
     if (timed_out) continue;
+    if (doubted) co_return std::move(end.error.message);
     set_error(end.error.message);
     const bool at_once =
         advanced && !end.error.retry_after.has_value() && end.kind != WatchEnd::Kind::kRefused;
@@ -116,12 +125,14 @@ base::Task<WatchEnd> Reflector::State::watch_once() {
   set_error({});
   auto following = follow(*std::move(watch));
   WatchEnd end = co_await std::move(following);
-  if (end.kind != WatchEnd::Kind::kTimedOut)
+  if (end.kind != WatchEnd::Kind::kTimedOut && end.kind != WatchEnd::Kind::kDoubted)
     end.error = upstream.explain("WATCH", std::move(end.error));
   co_return end;
 }
 
 base::Task<WatchEnd> Reflector::State::follow(OpenWatch watch) {
+  const auto executor = co_await boost::asio::this_coro::executor;
+  const ReflectorDoubt::Following following(doubt, *watch.response.body, executor);
   for (bool more = true; true;) {
     if (auto end = take_lines(watch.lines); end.has_value()) co_return *std::move(end);
     if (watch.lines.too_long()) {
@@ -130,8 +141,10 @@ base::Task<WatchEnd> Reflector::State::follow(OpenWatch watch) {
     }
     if (!more) break;
     watch.response.body->set_deadline(world.clock().now() + options.watch_idle_timeout);
+    if (auto why = doubt.reason(); !why.empty()) co_return doubted_by(std::move(why));
     auto reading = watch.response.body->read_some(watch.lines.space());
     const auto read = co_await std::move(reading);
+    if (auto why = doubt.reason(); !why.empty()) co_return doubted_by(std::move(why));
     if (!read.has_value()) {
       Error error = read.error();
       if (error.code == ErrorCode::kTimeout) {

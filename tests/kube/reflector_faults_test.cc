@@ -204,6 +204,28 @@ TEST(ReflectorFaults, ReconnectsAfterNinetySilentSeconds) {
   EXPECT_THAT(test.upstream.asked()[2].target, HasSubstr("resourceVersion=9&"));
 }
 
+TEST(ReflectorFaults, ListsAgainAtOnceWhereItsWatchIsInDoubt) {
+  Reflecting test({list_step(9, {pod_json("a", 3)}), watch_step({}),
+                   list_step(12, {pod_json("b", 11)}), watch_step({bookmark_line(13)})});
+  ASSERT_TRUE(test.until_asked(2));
+  test.world.run_for(20s);
+  test.reflector->relist("somebody knows better");
+  ASSERT_TRUE(test.until_noted(3));
+  EXPECT_LT(test.pause_before(2), 20.1);
+  EXPECT_THAT(test.sink.notes, ElementsAre("list 9: shop/a@3", "list 12: shop/b@11", "at 13"));
+  EXPECT_TRUE(test.reflector->watching());
+}
+
+TEST(ReflectorFaults, ListsOnceForADoubtThatCameBeforeTheListBegan) {
+  Reflecting test(
+      {{.bytes = http_answer(503, "away")}, list_step(9, {}), watch_step({bookmark_line(10)})});
+  ASSERT_TRUE(test.until_asked(1));
+  test.reflector->relist("somebody knows better");
+  ASSERT_TRUE(test.until_noted(2));
+  test.world.run_for(20s);
+  EXPECT_THAT(test.sink.notes, ElementsAre("list 9:", "at 10"));
+}
+
 TEST(ReflectorFaults, ListsWhereWatchesStaySilentAsThoseOfARestoredUpstream) {
   Reflecting test({list_step(9, {}), watch_step({bookmark_line(30)}, Step::End::kClose),
                    watch_step({}), watch_step({}), list_step(20, {pod_json("old", 2)}),
