@@ -214,6 +214,36 @@ inline const MetricDesc kStoreStaleness{
     "podkeeper_store_staleness_seconds",
     "Time since the last evidence that the mirror's revision was upstream's.",
     {"resource"}};
+inline const MetricDesc kStoreAuditRuns{
+    MetricType::kCounter,
+    "podkeeper_store_audit_runs_total",
+    "Self-audits that compared the whole mirror with upstream (--audit-interval).",
+    {"resource"}};
+inline const MetricDesc kStoreAuditDivergent{
+    MetricType::kCounter,
+    "podkeeper_store_audit_divergent_objects_total",
+    "Objects that a self-audit found missing, stale or left over in the mirror.",
+    {"resource"}};
+inline const MetricDesc kStoreAuditRepairs{
+    MetricType::kCounter,
+    "podkeeper_store_audit_repairs_total",
+    "LISTs that a self-audit asked for, because the mirror differed from upstream.",
+    {"resource"}};
+inline const MetricDesc kConsistencyReads{
+    MetricType::kCounter,
+    "podkeeper_consistency_reads_total",
+    "Reads that named a consistency, an age or a revision; result: met, unmet.",
+    {"resource", "consistency", "result"}};
+inline const MetricDesc kConsistencyProbes{
+    MetricType::kCounter,
+    "podkeeper_consistency_probes_total",
+    "Requests for upstream's newest revision, each for all reads that waited for one.",
+    {"resource", "result"}};
+inline const MetricDesc kConsistencyForwards{
+    MetricType::kCounter,
+    "podkeeper_consistency_forwards_total",
+    "Unmet reads that upstream was asked in its place; result: answered, failed, refused.",
+    {"result"}};
 
 // Policies. state: accepted, rejected, conflict (accepted, but others govern all it targets).
 inline const MetricDesc kPolicies{MetricType::kGauge,
@@ -339,6 +369,12 @@ inline const MetricDesc* const kAllMetrics[] = {&kProcessCpuSeconds,
                                                 &kStoreBytes,
                                                 &kStoreRevision,
                                                 &kStoreStaleness,
+                                                &kStoreAuditRuns,
+                                                &kStoreAuditDivergent,
+                                                &kStoreAuditRepairs,
+                                                &kConsistencyReads,
+                                                &kConsistencyProbes,
+                                                &kConsistencyForwards,
                                                 &kPolicies,
                                                 &kPolicyRejected,
                                                 &kPolicyApplications,
