@@ -28,6 +28,7 @@ struct Served {
         resource(std::move(with.resource)),
         has_status(with.has_status),
         definition(with.definition),
+        currency(std::move(with.currency)),
         label(known_label),
         words(resource, std::move(with.columns)),
         watches(metrics, resource),
@@ -42,14 +43,15 @@ struct Served {
   }
   [[nodiscard]] bool shows(const ServedResource& other) const {
     return resource == other.resource && reader.resource() == other.reader.resource() &&
-           definition == other.definition;
+           definition == other.definition && currency == other.currency;
   }
 
   const state::Reader reader;
   const kube::Resource resource;
   const bool has_status;
   const std::uint64_t definition;
-  const std::string_view label;  ///< for http's metrics, which keep a view
+  const std::shared_ptr<state::Currency> currency;  ///< null: nobody proves anything
+  const std::string_view label;                     ///< for http's metrics, which keep a view
   const Words words;
   WatchMetrics watches;
   WatchServices watch_services;

@@ -48,6 +48,16 @@ kube::Status too_large_revision(std::uint64_t wanted, kube::Revision current) {
   return status;
 }
 
+kube::Status not_current(const kube::Resource& resource, std::string why) {
+  kube::Status status;
+  status.message = "the wanted consistency of " + resource.plural_group() +
+                   " could not be proven in time, please try again: " + std::move(why);
+  status.reason = "Timeout";
+  status.code = 504;
+  status.retry_after_seconds = 1;
+  return status;
+}
+
 kube::Status not_synced(const kube::Resource& resource) {
   kube::Status status;
   status.message =

@@ -21,6 +21,8 @@ kube::Status about_object(const kube::Resource& resource, std::string_view name,
 kube::Status not_found(const kube::Resource& resource, std::string_view name);
 /// 504 for a revision that upstream has not reached within the wait.
 kube::Status too_large_revision(std::uint64_t wanted, kube::Revision current);
+/// 504 for a consistency that could not be proven in time.
+kube::Status not_current(const kube::Resource& resource, std::string why);
 /// 503 until the first complete LIST.
 kube::Status not_synced(const kube::Resource& resource);
 /// 410 for a LIST at a revision that is no longer known.

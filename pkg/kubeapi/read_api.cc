@@ -3,12 +3,14 @@
 #include "pkg/base/mutex.h"
 #include "pkg/kubeapi/catalog.h"
 #include "pkg/kubeapi/continue_token.h"
+#include "pkg/kubeapi/demand_gate.h"
 #include "pkg/kubeapi/discovery.h"
 #include "pkg/kubeapi/errors.h"
 #include "pkg/kubeapi/gather.h"
 #include "pkg/kubeapi/json_text.h"
 #include "pkg/kubeapi/list_options.h"
 #include "pkg/kubeapi/negotiate.h"
+#include "pkg/kubeapi/read_demand.h"
 #include "pkg/kubeapi/shapes.h"
 #include "pkg/kubeapi/watch_stream.h"
 #include "pkg/runtime/wakeup.h"
@@ -90,17 +92,24 @@ http::Response continue_too_old(const ApiPath& path, const state::ListQuery& que
 struct ReadApi::State {
   State(base::World& in_world, access::Authorizer& by_authorizer, telemetry::Metrics& in_metrics,
         ReadApiOptions with)
-      : world(in_world), authorizer(by_authorizer), metrics(in_metrics), options(std::move(with)) {}
+      : world(in_world),
+        authorizer(by_authorizer),
+        metrics(in_metrics),
+        options(std::move(with)),
+        gate(in_world, options) {}
 
   base::Task<http::Response> handle(http::Request request);
   base::Task<http::Response> handle_object(http::Request request, ApiPath path,
                                            std::shared_ptr<Served> from);
   base::Task<http::Response> get(http::Request request, ApiPath path, Served& from);
   base::Task<http::Response> list(http::Request request, ApiPath path, Served& from);
-  http::Response watch(const http::Request& request, const ApiPath& path,
-                       const std::shared_ptr<Served>& from);
+  base::Task<http::Response> watch(http::Request request, ApiPath path,
+                                   std::shared_ptr<Served> from);
   base::Task<bool> reached(const state::Reader& reader, kube::Revision revision);
-  void tell_freshness(http::Response& response, const state::Freshness& freshness) const;
+  void tell(http::Response& response, const state::Freshness& freshness,
+            state::Consistency consistency) const {
+    if (options.podkeeper_headers) tell_freshness(response, freshness, consistency);
+  }
   void serve(const std::vector<ServedResource>& wanted, std::uint64_t generation);
   /// What is served next: what `wanted` shows as now stays the same object.
   std::shared_ptr<const Catalog> next_catalog(const Catalog& now,
@@ -120,6 +129,7 @@ struct ReadApi::State {
   access::Authorizer& authorizer;
   telemetry::Metrics& metrics;
   const ReadApiOptions options;
+  const DemandGate gate;
   mutable base::Mutex mutex;
   std::shared_ptr<const Catalog> catalog PK_GUARDED_BY(mutex) = std::make_shared<const Catalog>();
   bool draining PK_GUARDED_BY(mutex) = false;
@@ -202,7 +212,8 @@ base::Task<http::Response> ReadApi::State::handle_object(http::Request request, 
   const auto scope = scope_of(path);
   http::Response response;
   if (verb == http::Verb::kWatch) {
-    response = watch(request, path, from);
+    auto answer = watch(std::move(request), std::move(path), from);
+    response = co_await std::move(answer);
   } else if (verb == http::Verb::kGet) {
     auto answer = get(std::move(request), std::move(path), *from);
     response = co_await std::move(answer);
@@ -228,7 +239,11 @@ base::Task<http::Response> ReadApi::State::get(http::Request request, ApiPath pa
   if (!shape) co_return not_acceptable();
   const auto wanted = parse_get_options(request.target);
   if (!wanted) co_return status_response(wanted.error());
+  const auto demand = DemandGate::demand_of(request, path, from);
+  if (!demand) co_return error_response(demand.error());
   if (!from.reader.freshness().synced) co_return status_response(not_synced(*path.resource));
+  auto meeting = gate.meet(std::move(request), *demand, from, DemandGate::Instead::kUpstream);
+  if (auto instead = co_await std::move(meeting)) co_return *std::move(instead);
   const bool there = co_await reached(from.reader, wanted->not_older_than);
   const auto freshness = from.reader.freshness();
   if (!there)
@@ -243,7 +258,7 @@ base::Task<http::Response> ReadApi::State::get(http::Request request, ApiPath pa
   } else {
     response = status_response(not_found(*path.resource, path.name));
   }
-  tell_freshness(response, freshness);
+  tell(response, freshness, demand->consistency);
   co_return response;
 }
 
@@ -254,7 +269,11 @@ base::Task<http::Response> ReadApi::State::list(http::Request request, ApiPath p
   if (!shape) co_return not_acceptable();
   const auto wanted = parse_list_options(request.target, path);
   if (!wanted) co_return status_response(wanted.error());
+  const auto demand = DemandGate::demand_of(request, path, from);
+  if (!demand) co_return error_response(demand.error());
   if (!from.reader.freshness().synced) co_return status_response(not_synced(*path.resource));
+  auto meeting = gate.meet(std::move(request), *demand, from, DemandGate::Instead::kUpstream);
+  if (auto instead = co_await std::move(meeting)) co_return *std::move(instead);
   const bool there = co_await reached(from.reader, wanted->not_older_than);
   if (!there) {
     co_return status_response(
@@ -277,20 +296,23 @@ base::Task<http::Response> ReadApi::State::list(http::Request request, ApiPath p
   append_list(gathered, rendering(*shape, wanted->include), from.words, metadata,
               std::move(result->records));
   auto response = object_response(std::move(gathered), wanted->pretty);
-  tell_freshness(response, result->freshness);
+  tell(response, result->freshness, demand->consistency);
   co_return response;
 }
 
-http::Response ReadApi::State::watch(const http::Request& request, const ApiPath& path,
-                                     const std::shared_ptr<Served>& from) {
+base::Task<http::Response> ReadApi::State::watch(http::Request request, ApiPath path,
+                                                 std::shared_ptr<Served> from) {
   auto allowed = authorizer.read("", {std::string(from->label), path.namespace_});
-  if (!allowed) return error_response(allowed.error());
+  if (!allowed) co_return error_response(allowed.error());
   const auto shape = negotiate(request.headers, Asked::kWatch);
-  if (!shape) return not_acceptable();
+  if (!shape) co_return not_acceptable();
   auto wanted = parse_list_options(request.target, path);
-  if (!wanted) return status_response(wanted.error());
-  const auto freshness = from->reader.freshness();
-  if (!freshness.synced) return status_response(not_synced(*path.resource));
+  if (!wanted) co_return status_response(wanted.error());
+  const auto demand = DemandGate::demand_of(request, path, *from);
+  if (!demand) co_return error_response(demand.error());
+  if (!from->reader.freshness().synced) co_return status_response(not_synced(*path.resource));
+  auto meeting = gate.meet(std::move(request), *demand, *from, DemandGate::Instead::kNothing);
+  if (auto instead = co_await std::move(meeting)) co_return *std::move(instead);
   wanted->query.limit = 0;  // a watch has no pages
   auto stream =
       std::make_shared<WatchStream>(from, from->watch_services, from->watches, from->words,
@@ -299,8 +321,8 @@ http::Response ReadApi::State::watch(const http::Request& request, const ApiPath
   response.body = http::StreamBody([stream = std::move(stream)](http::BodyWriter& out) {
     return WatchStream::run(stream, out);
   });
-  tell_freshness(response, freshness);
-  return response;
+  tell(response, from->reader.freshness(), demand->consistency);
+  co_return response;
 }
 
 base::Task<bool> ReadApi::State::reached(const state::Reader& reader, kube::Revision revision) {
@@ -313,15 +335,6 @@ base::Task<bool> ReadApi::State::reached(const state::Reader& reader, kube::Revi
     if (!notified) co_return reader.freshness().revision >= revision;
   }
   co_return true;
-}
-
-void ReadApi::State::tell_freshness(http::Response& response,
-                                    const state::Freshness& freshness) const {
-  if (!options.podkeeper_headers) return;
-  const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(freshness.age);
-  response.headers.add("Podkeeper-Revision", to_string(freshness.revision));
-  response.headers.add("Podkeeper-Age-Ms", std::to_string(age.count()));
-  response.headers.add("Podkeeper-Consistency", "eventual");
 }
 
 ReadApi::ReadApi(base::World& world, access::Authorizer& authorizer, telemetry::Metrics& metrics,

@@ -5,6 +5,7 @@
 #include "pkg/http/message.h"
 #include "pkg/kubeapi/api_path.h"
 #include "pkg/kubeapi/table.h"
+#include "pkg/state/currency.h"
 #include "pkg/state/store.h"
 #include "pkg/telemetry/metrics.h"
 
@@ -21,9 +22,15 @@ namespace podkeeper::kubeapi {
 using WriteHandler =
     std::move_only_function<base::Task<http::Response>(http::Request, ApiPath) const>;
 
+/// Asks upstream in the place of a mirror that could not be proven current enough in time. Called
+/// only for what the Authorizer has allowed; its answer goes to the client as it is.
+using ForwardHandler =
+    std::move_only_function<base::Task<base::Result<http::Response>>(http::Request) const>;
+
 struct ReadApiOptions {
   std::string git_version = "v1.36.2";  ///< what /version tells kubectl
   WriteHandler writes;                  ///< empty: 405
+  ForwardHandler forward;               ///< empty: 504
   bool podkeeper_headers = true;  ///< Podkeeper-Revision, -Age-Ms, -Consistency on every answer
   base::Duration bookmark_interval = std::chrono::seconds(60);
   base::Duration watch_timeout_min =
@@ -39,6 +46,9 @@ struct ServedResource {
   bool has_status = true;                   ///< a status subresource
   std::vector<PrinterColumn> columns = {};  ///< of a custom resource's Table
   std::uint64_t definition = 0;             ///< another number: another look of the same resource
+  /// Proves how current the reader is; null: consistency, maxAgeMs and minRevision are unknown
+  /// parameters, which Kubernetes ignores.
+  std::shared_ptr<state::Currency> currency = {};
 };
 
 /// Kubernetes' read protocol over state::Readers: discovery (aggregated and legacy), get, list,
