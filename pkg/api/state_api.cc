@@ -4,8 +4,10 @@
 #include "pkg/api/policy_records.h"
 #include "pkg/api/state_query.h"
 #include "pkg/api/state_records.h"
+#include "pkg/kubeapi/read_demand.h"
 #include "pkg/state/summary.h"
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <string>
@@ -31,14 +33,12 @@ Response failure(const Error& error) {
 }
 
 /// An answer with what every read says about its currency.
-Response success(std::string body, const state::Freshness& freshness, http::Verb verb,
-                 std::string_view resource, http::Scope scope) {
+Response success(std::string body, const state::Freshness& freshness,
+                 state::Consistency consistency, http::Verb verb, std::string_view resource,
+                 http::Scope scope) {
   body += '\n';
   auto response = Response::json(200, std::move(body));
-  const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(freshness.age).count();
-  response.headers.add("Podkeeper-Revision", kube::to_string(freshness.revision));
-  response.headers.add("Podkeeper-Age-Ms", std::to_string(age));
-  response.headers.add("Podkeeper-Consistency", "eventual");
+  kubeapi::tell_freshness(response, freshness, consistency);
   response.headers.add("Cache-Control", "no-cache, private");
   response.verb = verb;
   response.resource = resource;
@@ -49,30 +49,102 @@ Response success(std::string body, const state::Freshness& freshness, http::Verb
 /// Answers /state/v1 from its sources; each method is one straight function from query to text.
 class StateApi {
  public:
-  explicit StateApi(const StateSources& sources) : s_(sources) {}
+  explicit StateApi(StateSources sources) : s_(std::move(sources)) {}
 
-  Response answer(const Request& request) {
+  Task<Response> answer(Request request) {
     if (request.method != "GET") {
       auto refused = failure(
           {ErrorCode::kMethodNotAllowed, "method " + request.method + " is not allowed; use GET"});
       refused.headers.add("Allow", "GET");
-      return refused;
+      co_return refused;
     }
-    auto response = route(request.target);
-    return response ? std::move(*response) : failure(response.error());
+    const Reads reads = reads_of(request.target);
+    const auto demand = take_demand(request.target, reads);
+    if (!demand) co_return failure(demand.error());
+    auto meeting = meet(reads, *demand);
+    const auto met = co_await std::move(meeting);
+    if (!met) co_return failure(met.error());
+    auto response = route(request.target, demand->consistency);
+    co_return response ? std::move(*response) : failure(response.error());
   }
 
  private:
-  Result<Response> route(const http::Target& target) {
+  /// What a path of /state/v1 reads.
+  struct Reads {
+    bool pods = false;
+    bool nodes = false;
+    std::string namespace_;
+    std::string pod;  ///< the key of the only one; empty: all
+  };
+  static Reads reads_of(const http::Target& target) {
+    const auto& path = target.segments;
+    if (path.size() < 3 || path[1] != "v1") return {};
+    if (path[2] == "summary") return {.pods = true, .nodes = true, .namespace_ = {}, .pod = {}};
+    if (path[2] == "nodes") return {.pods = false, .nodes = true, .namespace_ = {}, .pod = {}};
+    if (path[2] != "pods") return {};
+    if (path.size() == 5) {
+      return {.pods = true, .nodes = false, .namespace_ = path[3], .pod = path[3] + "/" + path[4]};
+    }
+    const auto space = target.query_value("namespace").value_or("");
+    return {.pods = true, .nodes = false, .namespace_ = std::string(space), .pod = {}};
+  }
+
+  /// Takes the demand out of the query, whose other parameters belong to the route; without any,
+  /// what the policies say.
+  Result<state::ReadDemand> take_demand(http::Target& target, const Reads& reads) const {
+    if (s_.pods_currency == nullptr) return state::ReadDemand{};
+    // The summary gets what holds for its pods.
+    const auto unasked = reads.pods    ? s_.pods_currency->unasked(reads.namespace_)
+                         : reads.nodes ? s_.nodes_currency->unasked("")
+                                       : state::ReadDemand{};
+    auto demand = kubeapi::parse_read_demand(target, unasked);
+    std::erase_if(target.query, [](const auto& parameter) {
+      return std::ranges::find(kubeapi::kDemandParameters, parameter.first) !=
+             kubeapi::kDemandParameters.end();
+    });
+    return demand;
+  }
+
+  /// Returns once what the path reads is as current as demanded. Nobody makes upstream work for
+  /// what he may not read.
+  Task<Result<void>> meet(Reads reads, state::ReadDemand demand) const {
+    if (s_.pods_currency == nullptr) co_return Result<void>{};
+    for (const bool of_pods : {true, false}) {
+      if (!(of_pods ? reads.pods : reads.nodes)) continue;
+      state::Currency& currency = of_pods ? *s_.pods_currency : *s_.nodes_currency;
+      if (demand.plain()) {
+        currency.refresh_if_old();
+        continue;
+      }
+      const auto allowed = of_pods ? allow(s_.pods, reads.namespace_) : allow(s_.nodes, "");
+      if (!allowed) co_return allowed.error();
+      auto meeting = currency.meet(demand);
+      auto met = co_await std::move(meeting);
+      if (!met) co_return std::move(met).error().error;
+    }
+    if (!reads.pods || demand.plain()) co_return Result<void>{};
+    // The mirror is current; what is derived from it follows a little later by itself.
+    auto catching_up = s_.catch_up(reads.pod);
+    co_await std::move(catching_up);
+    co_return Result<void>{};
+  }
+
+  Result<Response> route(const http::Target& target, state::Consistency consistency) const {
     const auto& path = target.segments;  // state, v1, ...
     if (path.size() >= 3 && path[1] == "v1") {
-      if (path[2] == "summary" && path.size() == 3) return summary();
-      if (path[2] == "pods" && path.size() == 3) return list_pods(target);
-      if (path[2] == "pods" && path.size() == 5) return get_pod(path[3], path[4]);
-      if (path[2] == "nodes" && path.size() == 3) return list_nodes(target);
-      if (path[2] == "nodes" && path.size() == 4) return get_node(path[3]);
+      if (path[2] == "pods" && path.size() == 3) return list_pods(target, consistency);
+      if (path[2] == "nodes" && path.size() == 3) return list_nodes(target, consistency);
       if (path[2] == "maps" && path.size() == 3) return maps();
       if (path[2] == "policies" && path.size() == 3) return policies();
+      const bool summarized = path[2] == "summary" && path.size() == 3;
+      const bool pod = path[2] == "pods" && path.size() == 5;
+      const bool node = path[2] == "nodes" && path.size() == 4;
+      if (summarized || pod || node) {
+        if (auto none = parse_no_query(target); !none) return none.error();
+        return summarized ? summary(consistency)
+               : pod      ? get_pod(path[3], path[4], consistency)
+                          : get_node(path[3], consistency);
+      }
     }
     return Error{
         ErrorCode::kNotFound,
@@ -82,7 +154,8 @@ class StateApi {
   }
 
   /// Leave to read a resource that has been listed at least once.
-  Result<access::AuthorizedRead> allow(const state::Reader& reader, const std::string& namespace_) {
+  Result<access::AuthorizedRead> allow(const state::Reader& reader,
+                                       const std::string& namespace_) const {
     if (!reader.freshness().synced) {
       return Error{ErrorCode::kUnavailable,
                    reader.resource().plural + " have not been listed yet; try again",
@@ -93,14 +166,14 @@ class StateApi {
   }
 
   /// Leave to read pod states, once there is one of each pod.
-  Result<access::AuthorizedRead> allow_states(const std::string& namespace_) {
+  Result<access::AuthorizedRead> allow_states(const std::string& namespace_) const {
     auto allowed = allow(s_.pods, namespace_);
     if (!allowed || s_.pod_states.complete()) return allowed;
     return Error{ErrorCode::kUnavailable, "the pods' states are not complete yet; try again",
                  std::chrono::milliseconds(1000)};
   }
 
-  Result<Response> summary() {
+  Result<Response> summary(state::Consistency consistency) const {
     auto pods = allow_states("");
     if (!pods) return pods.error();
     auto nodes = allow(s_.nodes, "");
@@ -108,11 +181,11 @@ class StateApi {
     const auto freshness = s_.pods.freshness();
     const auto summary =
         state::summarize(std::move(*pods), s_.pod_states, std::move(*nodes), s_.nodes);
-    return success(summary_json(summary, freshness), freshness, http::Verb::kGet, "summary",
-                   http::Scope::kCluster);
+    return success(summary_json(summary, freshness), freshness, consistency, http::Verb::kGet,
+                   "summary", http::Scope::kCluster);
   }
 
-  Result<Response> list_pods(const http::Target& target) {
+  Result<Response> list_pods(const http::Target& target, state::Consistency consistency) const {
     auto query = parse_pod_query(target);
     if (!query) return query.error();
     auto allowed = allow_states(query->namespace_);
@@ -124,12 +197,13 @@ class StateApi {
         *narrowed ? s_.pod_states.list_among(std::move(*allowed), *query, (*narrowed)->records)
                   : s_.pod_states.list(std::move(*allowed), *query);
     const std::string next = list.next ? encode_position(*list.next) : "";
-    return success(pod_state_list_json(list, freshness, next), freshness, http::Verb::kList, "pods",
+    return success(pod_state_list_json(list, freshness, next), freshness, consistency,
+                   http::Verb::kList, "pods",
                    query->namespace_.empty() ? http::Scope::kCluster : http::Scope::kNamespace);
   }
 
   /// The pods among which a query's states are, where an index of the mirror tells them.
-  Result<std::optional<state::ListResult>> narrow(const state::PodStateQuery& query) {
+  Result<std::optional<state::ListResult>> narrow(const state::PodStateQuery& query) const {
     const std::string* node = query.fields.required("spec.nodeName");
     if (query.namespace_.empty() && node == nullptr) return std::optional<state::ListResult>();
     auto allowed = allow(s_.pods, query.namespace_);
@@ -141,7 +215,8 @@ class StateApi {
     return std::optional(std::move(*listed));
   }
 
-  Result<Response> get_pod(const std::string& namespace_, const std::string& name) {
+  Result<Response> get_pod(const std::string& namespace_, const std::string& name,
+                           state::Consistency consistency) const {
     auto allowed = allow_states(namespace_);
     if (!allowed) return allowed.error();
     const auto freshness = s_.pods.freshness();
@@ -149,11 +224,11 @@ class StateApi {
         s_.pod_states.get(std::move(*allowed), {.namespace_ = namespace_, .name = name});
     if (!pod)
       return Error{ErrorCode::kNotFound, "pod \"" + namespace_ + "/" + name + "\" is not known"};
-    return success(pod_state_json(pod->state(), freshness), freshness, http::Verb::kGet, "pods",
-                   http::Scope::kResource);
+    return success(pod_state_json(pod->state(), freshness), freshness, consistency,
+                   http::Verb::kGet, "pods", http::Scope::kResource);
   }
 
-  Result<Response> list_nodes(const http::Target& target) {
+  Result<Response> list_nodes(const http::Target& target, state::Consistency consistency) const {
     auto query = parse_node_query(target);
     if (!query) return query.error();
     auto allowed = allow(s_.nodes, "");
@@ -164,27 +239,27 @@ class StateApi {
         list->more
             ? encode_position({.value = 0, .key = std::string(list->records.back()->key_text())})
             : "";
-    return success(node_state_list_json(*list, next), list->freshness, http::Verb::kList, "nodes",
-                   http::Scope::kCluster);
+    return success(node_state_list_json(*list, next), list->freshness, consistency,
+                   http::Verb::kList, "nodes", http::Scope::kCluster);
   }
 
-  Result<Response> get_node(const std::string& name) {
+  Result<Response> get_node(const std::string& name, state::Consistency consistency) const {
     auto allowed = allow(s_.nodes, "");
     if (!allowed) return allowed.error();
     const auto freshness = s_.nodes.freshness();
     const auto node = s_.nodes.get(std::move(*allowed), {.namespace_ = "", .name = name});
     if (!node) return Error{ErrorCode::kNotFound, "node \"" + name + "\" is not known"};
-    return success(node_state_json(*node, freshness), freshness, http::Verb::kGet, "nodes",
-                   http::Scope::kResource);
+    return success(node_state_json(*node, freshness), freshness, consistency, http::Verb::kGet,
+                   "nodes", http::Scope::kResource);
   }
 
-  Result<Response> maps() {
+  Result<Response> maps() const {
     auto allowed = s_.authorizer.read("", {.plural_group = "pods", .namespace_ = ""});
     if (!allowed) return allowed.error();
     return about_itself("maps", map_list_json(s_.maps));
   }
 
-  Result<Response> policies() {
+  Result<Response> policies() const {
     const std::string resource = kube::concurrent_map_policies().plural_group();
     auto allowed = s_.authorizer.read("", {.plural_group = resource, .namespace_ = ""});
     if (!allowed) return allowed.error();
@@ -209,7 +284,7 @@ class StateApi {
 void add_state_routes(http::Router& router, const StateSources& sources) {
   auto api = std::make_shared<StateApi>(sources);
   router.prefix(
-      "/state", [api](Request request) -> Task<Response> { co_return api->answer(request); },
+      "/state", [api](Request request) { return api->answer(std::move(request)); },
       [](const Error& error, int status) {
         auto response = failure(error);
         response.status = status;

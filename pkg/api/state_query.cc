@@ -1,6 +1,7 @@
 #include "pkg/api/state_query.h"
 
 #include "pkg/kubeapi/json_text.h"
+#include "pkg/kubeapi/read_demand.h"
 
 #include <algorithm>
 #include <charconv>
@@ -24,8 +25,9 @@ Result<void> check_names(const http::Target& target,
   for (const auto& [name, value] : target.query) {
     if (std::ranges::find(known, name) != known.end()) continue;
     std::string names;
-    for (const std::string_view one : known)
-      names += (names.empty() ? "" : ", ") + std::string(one);
+    for (const std::string_view one : known) names += std::string(one) + ", ";
+    for (const std::string_view one : kubeapi::kDemandParameters) names += std::string(one) + ", ";
+    names.resize(names.size() - 2);
     return Error{ErrorCode::kInvalidArgument,
                  "parameter \"" + name + "\" is unknown; use " + names};
   }
@@ -84,6 +86,8 @@ Result<void> parse_selectors(const http::Target& target, const kube::Resource& r
 }
 
 }  // namespace
+
+Result<void> parse_no_query(const http::Target& target) { return check_names(target, {}); }
 
 Result<state::PodStateQuery> parse_pod_query(const http::Target& target) {
   if (auto ok = check_names(target, {"namespace", "node", "phase", "labelSelector", "fieldSelector",

@@ -18,6 +18,10 @@ base::Result<state::PodStateQuery> parse_pod_query(const http::Target& target);
 /// The same for /state/v1/nodes: `labelSelector fieldSelector limit continue`.
 base::Result<state::ListQuery> parse_node_query(const http::Target& target);
 
+/// Refuses every parameter, for what has none but those that say how current it has to be, which
+/// have been taken out of the query.
+base::Result<void> parse_no_query(const http::Target& target);
+
 /// Where the next page starts, as an opaque text for `continue`.
 std::string encode_position(const state::PodPosition& position);
 

@@ -17,6 +17,8 @@ using state::PodStateRecord;
 using state::RecordRef;
 
 constexpr std::size_t kFeedEventsMax = 1024;  ///< read from a log at once
+/// Pods that catch_up() looks at before it lets others run: about a millisecond.
+constexpr std::size_t kCatchUpBatch = 512;
 /// A feed whose batch panicked, or whose queue was full, waits this long and then looks at
 /// everything.
 constexpr auto kFeedPause = std::chrono::seconds(1);
@@ -184,23 +186,42 @@ void PodStateController::take_node(const state::Event& event) {
   for (const RecordRef& pod : pods->records) controller_.enqueue(std::string(pod->key_text()));
 }
 
-void PodStateController::enqueue_everything() {
-  const bool of_synced = synced();
+std::vector<std::string> PodStateController::every_key() const {
   std::vector<std::string> keys;
   const auto pods = pods_.list(pods_allowed_, {});
   PK_CHECK(pods.has_value(), "the present can always be listed");
   keys.reserve(pods->records.size());
   for (const RecordRef& pod : pods->records) keys.emplace_back(pod->key_text());
-  {
-    const base::Epoch::Guard guard;
-    states_.map().for_each(guard, [&](const PodStateRecord& record) {
-      if (!pods_.get(pods_allowed_, object_key(record.key_text()))) {
-        keys.emplace_back(record.key_text());
-      }
-    });
-  }
+  const base::Epoch::Guard guard;
+  states_.map().for_each(guard, [&](const PodStateRecord& record) {
+    if (!pods_.get(pods_allowed_, object_key(record.key_text()))) {
+      keys.emplace_back(record.key_text());
+    }
+  });
+  return keys;
+}
+
+void PodStateController::enqueue_everything() {
+  const bool of_synced = synced();
+  auto keys = every_key();
   if (of_synced && !states_.complete()) await(keys);
   for (std::string& key : keys) controller_.enqueue(std::move(key));
+}
+
+base::Task<void> PodStateController::catch_up(std::string key) {
+  std::vector<std::string> keys;
+  if (key.empty()) {
+    keys = every_key();
+  } else {
+    keys.push_back(std::move(key));
+  }
+  std::size_t done = 0;
+  for (const std::string& one : keys) {
+    (void)update_status(one);  // when it is due again, its own worker knows
+    if (++done % kCatchUpBatch != 0) continue;
+    auto others = clock_.sleep_for(base::Duration{});
+    co_await std::move(others);
+  }
 }
 
 void PodStateController::await(const std::vector<std::string>& keys) {

@@ -59,6 +59,10 @@ class PodStateController {
   /// Brings one pod's state to what the mirror says now: puts, changes or erases it. Returns after
   /// how long it is due again, if it is. Any thread; never waits.
   std::optional<base::Duration> update_status(std::string_view key);
+  /// The same for one pod, or with an empty key for every pod and every state whose pod is gone:
+  /// whoever must not read an old state calls it first. O(pods), in batches between which others
+  /// run.
+  base::Task<void> catch_up(std::string key);
   /// Removes the states whose time has passed; returns how many. Any thread. O(states).
   std::size_t cleanup_expired();
 
@@ -89,7 +93,9 @@ class PodStateController {
   void take_pod(const state::Event& event);
   /// Puts in the node's pods, if the change concerns them.
   void take_node(const state::Event& event);
-  /// Puts in every pod of the mirror, and every state whose pod is gone.
+  /// Every pod of the mirror, and every state whose pod is gone.
+  [[nodiscard]] std::vector<std::string> every_key() const;
+  /// Puts all of them in.
   void enqueue_everything();
   /// Of the keys that were put in first once both mirrors were synced, those not looked at since.
   struct Awaited {

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/state/scripted_probe.h"
 #include "tests/state/support.h"
 
 namespace podkeeper::api {
@@ -124,6 +125,100 @@ TEST_F(StateApi, NamesWhatIsWrongWithAQuery) {
   const http::Response refused = ask("/state/v1/pods?colour=red");
   EXPECT_EQ(refused.status, 400);
   EXPECT_THAT(std::get<std::string>(refused.body), HasSubstr("colour"));
+}
+
+/// The same over an upstream that a test plays.
+class DemandingStateApi : public testing::Test {
+ protected:
+  DemandingStateApi() {
+    probe_->newest_now = [] { return kube::Revision{10}; };
+    const auto currency_of = [this](state::Store& store) {
+      return std::make_shared<state::Currency>(world_, group_, metrics_, store, probe_);
+    };
+    add_state_routes(router_, {.authorizer = everybody_,
+                               .pods = state::Reader(pods_),
+                               .nodes = state::Reader(nodes_),
+                               .pod_states = states_,
+                               .maps = {},
+                               .policies = [] { return policy::Board{}; },
+                               .clock = world_.clock(),
+                               .pods_currency = currency_of(pods_),
+                               .nodes_currency = currency_of(nodes_),
+                               .catch_up = [this](std::string key) -> base::Task<void> {
+                                 caught_up_.push_back(std::move(key));
+                                 co_return;
+                               }});
+    pods_.replace({}, {10});
+    nodes_.replace({}, {10});
+    states_.set_complete();
+  }
+  ~DemandingStateApi() override {
+    group_.stop();
+    world_.run_for(std::chrono::minutes(1));
+  }
+  http::Response ask(const std::string& target) {
+    http::Request request;
+    request.method = "GET";
+    request.target = http::parse_target(target).value();
+    http::Response answer;
+    auto body = [&]() -> base::Task<void> {
+      auto asked = (*router_.find(request.target))(std::move(request));
+      answer = co_await std::move(asked);
+    };
+    world_.run_task(body);
+    return answer;
+  }
+
+  runtime::SimulatedWorld world_{1};
+  runtime::TaskRegistry registry_{world_.clock()};
+  runtime::TaskGroup group_{world_, registry_, "test"};
+  telemetry::Metrics metrics_;
+  state::testing::Everybody everybody_;
+  state::Store pods_{world_.clock(), state::testing::pod_store()};
+  state::Store nodes_{world_.clock(), {.resource = kube::nodes(), .map = {}, .log = {}}};
+  state::PodStates states_{world_.clock()};
+  std::shared_ptr<state::testing::ScriptedProbe> probe_ =
+      std::make_shared<state::testing::ScriptedProbe>(world_);
+  std::vector<std::string> caught_up_;
+  http::Router router_;
+};
+
+TEST_F(DemandingStateApi, ProvesWhatEachPathReadsAndBringsTheStatesUpToIt) {
+  for (const char* path : {"/state/v1/pods", "/state/v1/summary", "/state/v1/nodes"}) {
+    const auto response = ask(std::string(path) + "?consistency=linearizable");
+    EXPECT_EQ(response.status, 200) << path;
+    EXPECT_EQ(response.headers.get("Podkeeper-Consistency"), "linearizable");
+  }
+  EXPECT_EQ(probe_->asked, 4) << "the summary reads pods and nodes";
+  EXPECT_EQ(caught_up_, (std::vector<std::string>{"", ""}));
+  EXPECT_EQ(ask("/state/v1/pods/shop/a?maxAgeMs=0").status, 404);
+  EXPECT_EQ(caught_up_.back(), "shop/a");
+  EXPECT_EQ(ask("/state/v1/pods").headers.get("Podkeeper-Consistency"), "eventual");
+  EXPECT_EQ(caught_up_.size(), 3);
+}
+
+TEST_F(DemandingStateApi, Answers504InItsOwnFormatWhereNothingIsProven) {
+  probe_->newest_now = [] { return kube::Revision{50}; };
+  for (const char* query : {"?consistency=linearizable", "?minRevision=50", "?maxAgeMs=0"}) {
+    const auto response = ask(std::string("/state/v1/pods") + query);
+    EXPECT_EQ(response.status, 504) << query;
+    EXPECT_EQ(response.headers.get("Retry-After"), "1");
+    const auto error = json::parse(std::get<std::string>(response.body)).at("error");
+    EXPECT_EQ(error.at("code"), "Timeout");
+    EXPECT_EQ(error.at("retryable"), true);
+  }
+}
+
+TEST_F(DemandingStateApi, Answers400NamingParameterAndValue) {
+  const auto response = ask("/state/v1/nodes?consistency=strong");
+  EXPECT_EQ(response.status, 400);
+  EXPECT_THAT(std::get<std::string>(response.body), HasSubstr("consistency=\\\"strong\\\""));
+  for (const char* path : {"nodes", "nodes/n", "pods", "pods/a/b", "summary"}) {
+    const auto misspelt = ask(std::string("/state/v1/") + path + "?consistensy=snapshot");
+    EXPECT_EQ(misspelt.status, 400) << path;
+    EXPECT_THAT(std::get<std::string>(misspelt.body), HasSubstr("consistency, maxAgeMs"));
+  }
+  EXPECT_EQ(probe_->asked, 0);
 }
 
 }  // namespace

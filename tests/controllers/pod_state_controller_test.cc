@@ -134,6 +134,26 @@ TEST(PodStateController, LooksAtEverythingWhenItsFeedFellOutOfTheLog) {
   EXPECT_EQ(bench.controller.differences(), std::vector<std::string>{});
 }
 
+TEST(PodStateController, CatchesUpBeforeItsWorkersDo) {
+  Bench bench;
+  bench.nodes.replace(batch(Node{}), {10});
+  bench.pods.replace(batch(Pod{.name = "a"}, Pod{.name = "b", .uid = "b"}), {10});
+  const auto catch_up = [&](const std::string& key) {
+    bench.world.run_task([&]() -> base::Task<void> {
+      auto catching_up = bench.controller.catch_up(key);
+      co_await std::move(catching_up);
+    });
+  };
+  catch_up("d/a");
+  EXPECT_TRUE(bench.state("a"));
+  EXPECT_FALSE(bench.state("b"));
+  bench.pods.apply(EventType::kDeleted, object(Pod{.name = "a", .revision = 11}));
+  catch_up("");
+  EXPECT_FALSE(bench.state("a")) << "its pod is gone";
+  EXPECT_TRUE(bench.state("b"));
+  EXPECT_EQ(bench.controller.differences(), std::vector<std::string>{});
+}
+
 TEST(PodStateController, CountsPodsAsLostWhileTheirNodeIsSilentTooLong) {
   Bench bench;
   bench.start();

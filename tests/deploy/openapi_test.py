@@ -131,10 +131,11 @@ class OpenApi(StandaloneTest):
 
     def test_the_parameters_are_all_that_the_server_knows(self):
         for path, url, operation in self.operations():
-            written = {self.document.resolve(p)["name"] for p in operation.get("parameters", [])}
+            parameters = map(self.document.resolve, operation.get("parameters", []))
+            written = {p["name"] for p in parameters if p["in"] == "query"}
             status, body, _ = get(f"{self.api}{url}?nobody-knows-this=1")
             if status == 200:
-                self.assertFalse(written - {"namespace", "name"}, path)
+                self.assertFalse(written, path)
                 continue
             message = self.check(f"{url}?nobody-knows-this=1", operation, 400)["error"]["message"]
             known = set(message.partition("; use ")[2].split(", "))
