@@ -4,7 +4,9 @@
 
 #include <boost/asio/post.hpp>
 
+#include <atomic>
 #include <map>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -14,9 +16,23 @@ namespace {
 /// A connection as seen from the cutter. `stream` is touched on `executor` alone, where its owner
 /// runs too.
 struct Line {
+  Line(base::Executor on, base::Stream* of) : executor(std::move(on)), stream(of) {}
   base::Executor executor;
   base::Stream* stream;
+  std::atomic<bool> frozen{false};
 };
+
+/// True where a write of a stream has a watch's change in it, as upstream words it.
+bool tells_change(std::span<const boost::asio::const_buffer> pieces) {
+  std::string text;
+  for (const auto& piece : pieces) {
+    text.append(static_cast<const char*>(piece.data()), piece.size());
+  }
+  for (const char* type : {"ADDED", "MODIFIED", "DELETED"}) {
+    if (text.contains(std::string(R"({"type":")") + type)) return true;
+  }
+  return false;
+}
 
 }  // namespace
 
@@ -25,6 +41,13 @@ struct CutWorld::Lines {
   base::Mutex mutex;
   std::uint64_t next PK_GUARDED_BY(mutex) = 0;
   std::map<std::uint64_t, std::shared_ptr<Line>> open PK_GUARDED_BY(mutex);
+  std::atomic<bool> lose_next{false};
+
+  /// Whether this write is the one to lose.
+  bool loses(std::span<const boost::asio::const_buffer> pieces) {
+    if (!lose_next.load(std::memory_order_relaxed) || !tells_change(pieces)) return false;
+    return lose_next.exchange(false);
+  }
 };
 
 class CutWorld::CutNetwork final : public base::Network {
@@ -51,7 +74,7 @@ class CutWorld::CutNetwork::CutStream final : public base::Stream {
             std::shared_ptr<Lines> lines)
       : inner_(std::move(inner)),
         lines_(std::move(lines)),
-        line_(std::make_shared<Line>(Line{std::move(executor), inner_.get()})) {
+        line_(std::make_shared<Line>(std::move(executor), inner_.get())) {
     base::Lock lock(lines_->mutex);
     number_ = lines_->next++;
     lines_->open.emplace(number_, line_);
@@ -66,6 +89,7 @@ class CutWorld::CutNetwork::CutStream final : public base::Stream {
     return inner_->read_some(into);
   }
   base::Task<base::Result<void>> write(std::span<const boost::asio::const_buffer> pieces) override {
+    if (line_->frozen.load(std::memory_order_relaxed) || lines_->loses(pieces)) return swallow();
     return inner_->write(pieces);
   }
   void set_deadline(base::MonotonicTime when) override { inner_->set_deadline(when); }
@@ -74,6 +98,8 @@ class CutWorld::CutNetwork::CutStream final : public base::Stream {
   [[nodiscard]] std::string peer() const override { return inner_->peer(); }
 
  private:
+  static base::Task<base::Result<void>> swallow() { co_return base::Result<void>{}; }
+
   std::unique_ptr<base::Stream> inner_;
   std::shared_ptr<Lines> lines_;
   std::shared_ptr<Line> line_;
@@ -115,6 +141,16 @@ CutWorld::CutWorld(base::World& inner)
 CutWorld::~CutWorld() = default;
 
 base::Network& CutWorld::network() { return *network_; }
+
+std::size_t CutWorld::freeze_connections() {
+  base::Lock lock(lines_->mutex);
+  for (const auto& [number, line] : lines_->open) line->frozen.store(true);
+  return lines_->open.size();
+}
+
+void CutWorld::lose_next_event() { lines_->lose_next.store(true); }
+
+bool CutWorld::lost_event() const { return !lines_->lose_next.load(); }
 
 std::size_t CutWorld::cut_connections() {
   std::vector<std::shared_ptr<Line>> lines;

@@ -2,12 +2,14 @@
 
 #include "pkg/base/world.h"
 
+#include <cstddef>
 #include <memory>
 
 namespace podkeeper::simkube {
 
-/// A world whose accepted connections can all be cut at once: what a load balancer's restart, or a
-/// broken cable, does to a client. Everything else is the world it wraps, which outlives it.
+/// A world whose accepted connections can all be cut at once, as by a load balancer's restart, fall
+/// silent without an end, as by a broken cable, or lose what a watch says, as by a bug upstream.
+/// Everything else is the world it wraps, which outlives it.
 class CutWorld final : public base::World {
  public:
   explicit CutWorld(base::World& inner);
@@ -22,6 +24,14 @@ class CutWorld final : public base::World {
   /// Closes every connection accepted so far, each on its own executor, in the middle of whatever
   /// it sends. Any thread; returns how many there were.
   std::size_t cut_connections();
+  /// From now on nothing that is written to a connection accepted so far arrives, and nobody is
+  /// told: half-open. Any thread; returns how many there were.
+  std::size_t freeze_connections();
+  /// The next write of a watch's changes, on whichever connection, does not arrive, though the
+  /// stream goes on. Any thread.
+  void lose_next_event();
+  /// Whether it has happened since.
+  [[nodiscard]] bool lost_event() const;
 
  private:
   struct Lines;

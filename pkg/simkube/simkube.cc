@@ -192,4 +192,10 @@ void SimKube::set_churn(double churn) { state_->actors.set_churn(churn); }
 
 std::size_t SimKube::cut_connections() { return state_->world.cut_connections(); }
 
+std::size_t SimKube::freeze_connections() { return state_->world.freeze_connections(); }
+
+void SimKube::lose_next_event() { state_->world.lose_next_event(); }
+
+bool SimKube::lost_event() const { return state_->world.lost_event(); }
+
 }  // namespace podkeeper::simkube

@@ -51,6 +51,10 @@ class SimKube {
   /// Cuts every connection, in the middle of whatever it sends; returns how many there were. Any
   /// thread.
   std::size_t cut_connections();
+  /// Faults that no client is told of, for tests of who has to find out by himself (see CutWorld).
+  std::size_t freeze_connections();
+  void lose_next_event();
+  [[nodiscard]] bool lost_event() const;
 
  private:
   struct State;
