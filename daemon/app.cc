@@ -19,9 +19,6 @@ using base::ErrorCode;
 using base::Result;
 using base::Task;
 
-/// A mirror that upstream has not confirmed for this long is stale: two bookmarks missed, with a
-/// margin.
-constexpr base::Duration kStaleAfter = std::chrono::minutes(3);
 /// The API refuses every write with 405, and reads its body first so that the client sees the
 /// answer. What kubectl sends fits; more is 413.
 constexpr std::size_t kRefusedBodyBytesMax = 64 << 10;
@@ -63,13 +60,15 @@ Task<Result<void>> App::start() {
   if (!leading) co_return leading.error();
   leading_ = *std::move(leading);
   if (auto ok = leading_->start(background_); !ok) co_return ok;
+  forwarder_ = std::make_unique<kubeapi::Forwarder>(world_, apiserver_->client(), metrics_);
   auto mirrors = Mirrors::make(world_, metrics_, settings_, apiserver_->client());
   if (!mirrors) co_return mirrors.error();
   mirrors_ = std::move(*mirrors);
-  if (auto ok = mirrors_->start(background_); !ok) co_return ok;
+  if (auto ok = mirrors_->start(background_, authorizer_); !ok) co_return ok;
   if (auto ok = start_controllers(); !ok) co_return ok;
-  auto policies =
-      Policies::make(world_, metrics_, settings_, apiserver_->client(), authorizer_, maps());
+  auto policies = Policies::make(
+      world_, metrics_, settings_, apiserver_->client(), authorizer_, maps(),
+      [this](const std::vector<policy::Policy>& ranked) { mirrors_->set_policies(ranked); });
   if (!policies) co_return policies.error();
   policies_ = std::move(*policies);
   if (auto ok = policies_->start(background_); !ok) co_return ok;
@@ -132,7 +131,7 @@ void App::add_health_checks() {
   ready.add("informer-sync", [this] { return mirrors_->check_synced(); });
   ready.add("pod-states", [this] { return pod_state_controller_->check_complete(); });
   ready.add("policy-applied", [this] { return policies_->controller().check_applied(); });
-  ready.add("staleness", [this] { return mirrors_->check_fresh(kStaleAfter); });
+  ready.add("staleness", [this] { return mirrors_->check_fresh(settings_.watch_idle_timeout); });
   ready.add("handlers", [this]() -> Result<void> {
     if (tasks_.count() < tasks_.tasks_max()) return {};
     return Error{ErrorCode::kTooManyRequests, "the limit on tasks is reached (--max-tasks)"};
@@ -181,8 +180,13 @@ void App::collect_metrics() {
 }
 
 http::Router App::api_routes() {
-  read_api_ = std::make_unique<kubeapi::ReadApi>(world_, authorizer_, metrics_, mirrors_->readers(),
-                                                 kubeapi::ReadApiOptions{});
+  kubeapi::ReadApiOptions options;
+  options.forward = [this](http::Request request) {
+    return forwarder_->forward(std::move(request));
+  };
+  read_api_ = std::make_unique<kubeapi::ReadApi>(world_, authorizer_, metrics_,
+                                                 std::vector<state::Reader>{}, std::move(options));
+  read_api_->serve(mirrors_->served(), 1);
   http::Router router;
   for (const char* root : {"/api", "/apis", "/version"}) {
     router.prefix(root, read_api_->handler(), read_api_->error_renderer());
@@ -195,7 +199,13 @@ http::Router App::api_routes() {
                                 .pod_states = pod_states_,
                                 .maps = {all.begin(), all.end()},
                                 .policies = [this] { return policies_->controller().board(); },
-                                .clock = world_.clock()});
+                                .clock = world_.clock(),
+                                .pods_currency = mirrors_->currency(kube::pods()),
+                                .nodes_currency = mirrors_->currency(kube::nodes()),
+                                .catch_up =
+                                    [this](std::string key) {
+                                      return pod_state_controller_->catch_up(std::move(key));
+                                    }});
   api::add_health_routes(router, health_, world_.clock());
   api::add_metrics_route(router, metrics_);
   api::add_status_routes(router, settings_, world_.clock());

@@ -6,6 +6,7 @@
 #include "pkg/base/world.h"
 #include "pkg/controllers/pod_state_controller.h"
 #include "pkg/http/server.h"
+#include "pkg/kubeapi/forwarder.h"
 #include "pkg/kubeapi/read_api.h"
 #include "pkg/runtime/reclaimer.h"
 #include "pkg/runtime/task_group.h"
@@ -70,6 +71,7 @@ class App {
   access::LoopbackAuthorizer authorizer_;
   std::unique_ptr<simkube::SimKube> embedded_;
   std::unique_ptr<Upstream> apiserver_;
+  std::unique_ptr<kubeapi::Forwarder> forwarder_;
   std::unique_ptr<Mirrors> mirrors_;
   state::PodStates pod_states_{world_.clock()};
   std::unique_ptr<controllers::PodStateController> pod_state_controller_;

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "daemon/truth.h"
+
 namespace podkeeper::daemon {
 namespace {
 
@@ -25,13 +27,14 @@ std::string known_resources() {
 
 }  // namespace
 
-Mirrors::Mirrors(telemetry::Metrics& metrics, http::Client& client)
-    : metrics_(metrics), client_(client) {}
+Mirrors::Mirrors(base::World& world, telemetry::Metrics& metrics,
+                 const settings::Settings& settings, http::Client& client)
+    : world_(world), metrics_(metrics), settings_(settings), client_(client) {}
 
 Result<std::unique_ptr<Mirrors>> Mirrors::make(base::World& world, telemetry::Metrics& metrics,
                                                const settings::Settings& settings,
                                                http::Client& client) {
-  std::unique_ptr<Mirrors> mirrors(new Mirrors(metrics, client));
+  std::unique_ptr<Mirrors> mirrors(new Mirrors(world, metrics, settings, client));
   for (const std::string& name : settings.resources) {
     const kube::Resource* resource = kube::find_resource(name);
     if (resource == nullptr) {
@@ -50,36 +53,64 @@ Result<std::unique_ptr<Mirrors>> Mirrors::make(base::World& world, telemetry::Me
     options.watch_list = settings.watch_list_client;
     options.decode.drop_managed_fields = !settings.drop_fields.empty();
     mirror->reflector =
-        std::make_unique<kube::Reflector>(world, mirrors->client_, metrics, mirror->store, options);
+        std::make_shared<kube::Reflector>(world, mirrors->client_, metrics, mirror->store, options);
     mirrors->mirrors_.push_back(std::move(mirror));
   }
   return mirrors;
 }
 
-Result<void> Mirrors::start(runtime::TaskGroup& group) {
+Result<void> Mirrors::start(runtime::TaskGroup& group, access::Authorizer& authorizer) {
   for (const auto& mirror : mirrors_) {
-    kube::Reflector& reflector = *mirror->reflector;
-    const std::string name = "reflector " + state::Reader(mirror->store).resource().plural_group();
-    if (auto ok =
-            group.spawn(name, base::Handler::kEvent, [&reflector] { return reflector.run(); });
-        !ok)
-      return ok;
+    const kube::Resource& resource = state::Reader(mirror->store).resource();
+    const std::string name = resource.plural_group();
+    auto allowed = authorizer.read("", {.plural_group = name, .namespace_ = ""});
+    if (!allowed) return allowed.error();
+    auto started = group.spawn("reflector " + name, base::Handler::kEvent,
+                               [reflector = mirror->reflector] { return reflector->run(); });
+    if (!started) return started;
+    auto currency = start_truth({.world = world_,
+                                 .client = client_,
+                                 .metrics = metrics_,
+                                 .settings = settings_,
+                                 .resource = resource,
+                                 .store = mirror->store,
+                                 .reflector = mirror->reflector,
+                                 .allowed = *std::move(allowed)},
+                                group, group);
+    if (!currency) return currency.error();
+    mirror->currency = *std::move(currency);
   }
   return {};
 }
 
-std::vector<state::Reader> Mirrors::readers() const {
-  std::vector<state::Reader> readers;
-  for (const auto& mirror : mirrors_) readers.emplace_back(mirror->store);
-  return readers;
+std::vector<kubeapi::ServedResource> Mirrors::served() const {
+  std::vector<kubeapi::ServedResource> served;
+  for (const auto& mirror : mirrors_) {
+    served.emplace_back(state::Reader(mirror->store)).currency = mirror->currency;
+  }
+  return served;
+}
+
+const Mirrors::Mirror& Mirrors::mirror(const kube::Resource& resource) const {
+  for (const auto& mirror : mirrors_) {
+    if (state::Reader(mirror->store).resource() == resource) return *mirror;
+  }
+  throw base::Panic(base::PanicKind::kInvariant, "no mirror of " + resource.plural_group());
 }
 
 state::Reader Mirrors::reader(const kube::Resource& resource) const {
+  return state::Reader(mirror(resource).store);
+}
+
+std::shared_ptr<state::Currency> Mirrors::currency(const kube::Resource& resource) const {
+  return mirror(resource).currency;
+}
+
+void Mirrors::set_policies(const std::vector<policy::Policy>& ranked) {
   for (const auto& mirror : mirrors_) {
-    const state::Reader reader(mirror->store);
-    if (reader.resource() == resource) return reader;
+    const std::string name = state::Reader(mirror->store).resource().plural_group();
+    mirror->currency->set_rules(policy::read_rules(ranked, name));
   }
-  throw base::Panic(base::PanicKind::kInvariant, "no mirror of " + resource.plural_group());
 }
 
 std::vector<state::Partitions*> Mirrors::maps() const {

@@ -1,10 +1,13 @@
 #pragma once
 
+#include "pkg/access/authorized.h"
 #include "pkg/base/world.h"
 #include "pkg/http/client.h"
 #include "pkg/kube/reflector.h"
+#include "pkg/kubeapi/read_api.h"
 #include "pkg/runtime/task_group.h"
 #include "pkg/settings/settings.h"
+#include "pkg/state/currency.h"
 #include "pkg/state/store.h"
 #include "pkg/telemetry/metrics.h"
 
@@ -24,12 +27,16 @@ class Mirrors {
                                                      const settings::Settings& settings,
                                                      http::Client& client);
 
-  /// Starts one reflector task a resource.
-  base::Result<void> start(runtime::TaskGroup& group);
+  /// Starts one reflector task a resource, and what keeps its mirror honest.
+  base::Result<void> start(runtime::TaskGroup& group, access::Authorizer& authorizer);
 
-  [[nodiscard]] std::vector<state::Reader> readers() const;
+  [[nodiscard]] std::vector<kubeapi::ServedResource> served() const;
+  /// What proves how current the mirror of a configured resource is, once it was started.
+  [[nodiscard]] std::shared_ptr<state::Currency> currency(const kube::Resource& resource) const;
   /// The reader of a configured resource; PK_CHECKs that it is one.
   [[nodiscard]] state::Reader reader(const kube::Resource& resource) const;
+  /// What the policies say of reads holds from now on. After start().
+  void set_policies(const std::vector<policy::Policy>& ranked);
 
   /// The mirrors' maps, for those who arrange partitions.
   [[nodiscard]] std::vector<state::Partitions*> maps() const;
@@ -45,12 +52,17 @@ class Mirrors {
     explicit Mirror(base::Clock& clock, state::StoreOptions options)
         : store(clock, std::move(options)) {}
     state::Store store;
-    std::unique_ptr<kube::Reflector> reflector;
+    std::shared_ptr<kube::Reflector> reflector;
+    std::shared_ptr<state::Currency> currency;
   };
-  Mirrors(telemetry::Metrics& metrics, http::Client& client);
+  Mirrors(base::World& world, telemetry::Metrics& metrics, const settings::Settings& settings,
+          http::Client& client);
+  [[nodiscard]] const Mirror& mirror(const kube::Resource& resource) const;
   void refresh(const Mirror& mirror);
 
+  base::World& world_;
   telemetry::Metrics& metrics_;
+  const settings::Settings& settings_;
   http::Client& client_;
   std::vector<std::unique_ptr<Mirror>> mirrors_;
 };

@@ -34,7 +34,7 @@ Policies::Policies(base::World& world, telemetry::Metrics& metrics,
 base::Result<std::unique_ptr<Policies>> Policies::make(
     base::World& world, telemetry::Metrics& metrics, const settings::Settings& settings,
     http::Client& client, access::Authorizer& authorizer,
-    const std::vector<state::Partitions*>& maps) {
+    const std::vector<state::Partitions*>& maps, InForce in_force) {
   auto allowed = authorizer.read(
       "", {.plural_group = kube::concurrent_map_policies().plural_group(), .namespace_ = ""});
   if (!allowed) return allowed.error();
@@ -43,6 +43,8 @@ base::Result<std::unique_ptr<Policies>> Policies::make(
   options.instance = instance_name();
   options.metrics = &metrics;
   options.built.audit = true;
+  options.built.consistency = true;
+  options.in_force = std::move(in_force);
   policies->controller_ = std::make_unique<controllers::PolicyController>(
       world, state::Reader(policies->store_), *std::move(allowed), policies->objects_,
       std::vector<policy::PartitionedStore*>(maps.begin(), maps.end()), std::move(options));

@@ -11,6 +11,7 @@
 #include "pkg/state/store.h"
 #include "pkg/telemetry/metrics.h"
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -22,12 +23,13 @@ namespace podkeeper::daemon {
 /// from time to time, and holds nothing up meanwhile. Built once; what it was given outlives it.
 class Policies {
  public:
-  static base::Result<std::unique_ptr<Policies>> make(base::World& world,
-                                                      telemetry::Metrics& metrics,
-                                                      const settings::Settings& settings,
-                                                      http::Client& client,
-                                                      access::Authorizer& authorizer,
-                                                      const std::vector<state::Partitions*>& maps);
+  /// Told of the policies in force, best first, whenever they are looked at; by one task.
+  using InForce = std::function<void(const std::vector<policy::Policy>& ranked)>;
+
+  static base::Result<std::unique_ptr<Policies>> make(
+      base::World& world, telemetry::Metrics& metrics, const settings::Settings& settings,
+      http::Client& client, access::Authorizer& authorizer,
+      const std::vector<state::Partitions*>& maps, InForce in_force);
   /// Starts the reflector and the controller.
   base::Result<void> start(runtime::TaskGroup& group);
   [[nodiscard]] const controllers::PolicyController& controller() const { return *controller_; }

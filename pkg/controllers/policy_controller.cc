@@ -113,6 +113,7 @@ std::vector<policy::Parsed> PolicyController::read_policies() {
 void PolicyController::take_up() {
   set_.update(read_policies());
   published_.publish(std::make_shared<const policy::PolicySet>(set_));
+  if (options_.in_force) options_.in_force(set_.ranked());
   std::vector<std::string> keys = replace_plans();
   // A plan that is applied at once should not be told of as pending first.
   enqueue_statuses(keys.empty() ? base::Duration::zero() : options_.quiet);

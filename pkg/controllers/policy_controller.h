@@ -16,6 +16,7 @@
 #include "pkg/telemetry/metrics.h"
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -35,6 +36,8 @@ struct PolicyControllerOptions {
   /// How often the entries in a status follow what they count, without another change.
   base::Duration counts_interval = std::chrono::seconds(30);
   telemetry::Metrics* metrics = nullptr;  ///< outlives the controller
+  /// Told what is in force, best first, when it is looked at anew; by one task.
+  std::function<void(const std::vector<policy::Policy>& ranked)> in_force = {};
 };
 
 /// Carries out ConcurrentMapPolicies: from the mirror of the policies to a plan for each store, and

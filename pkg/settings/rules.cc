@@ -138,6 +138,12 @@ Result<void> check(const Settings& settings) {
         "a "
         "bookmark about once a minute, so use 90s");
   }
+  if (settings.audit_interval != base::Duration{} &&
+      settings.audit_interval < std::chrono::seconds(1)) {
+    return refuse(
+        "--audit-interval is below 1s, though each audit lists everything; use 60s, or 0 "
+        "for none");
+  }
   if (settings.request_timeout < std::chrono::seconds(1)) {
     return refuse("--request-timeout is below 1s; use 60s");
   }

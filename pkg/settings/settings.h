@@ -42,6 +42,7 @@ struct Settings {
   std::string metrics_bind_address = ":8443";
   std::string health_probe_bind_address = ":8081";
   base::Duration watch_idle_timeout = std::chrono::seconds(90);
+  base::Duration audit_interval = std::chrono::seconds(60);
   std::int64_t history_bytes = std::int64_t{64} << 20;
   std::vector<std::string> drop_fields;
   base::Duration terminal_pod_ttl{};

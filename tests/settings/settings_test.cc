@@ -96,6 +96,7 @@ TEST_F(SettingsTest, RefusesInOneLineThatNamesTheSettingAndTheWayOut) {
       {{"--standalone", "--history-bytes=1Z"}, {"--history-bytes", "1Z", "64MiB"}},
       {{"--standalone", "--request-timeout=5"}, {"--request-timeout", "5", "90s"}},
       {{"--standalone", "--watch-idle-timeout=10ms"}, {"--watch-idle-timeout"}},
+      {{"--standalone", "--audit-interval=10ms"}, {"--audit-interval", "60s"}},
       {{"--standalone", "--logging-format=xml"}, {"--logging-format", "xml", "json"}},
       {{"--standalone", "--resources=pods"}, {"nodes"}},
       {{"--standalone", "--drop-fields=spec"}, {"--drop-fields", "spec"}},
