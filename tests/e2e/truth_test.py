@@ -6,7 +6,6 @@ import concurrent.futures
 import contextlib
 import json
 import os
-import pathlib
 import re
 import signal
 import threading
@@ -15,7 +14,8 @@ import unittest
 import urllib.error
 import urllib.request
 
-from cluster import Cluster, proxy, replica, wait_ready
+from cluster import Cluster
+from replica import replica, wait_ready
 
 from support import get_json
 
@@ -77,9 +77,8 @@ class Truth(unittest.TestCase):
         cls.cluster = Cluster()
         cls.addClassCleanup(cls.cluster.close)
         cls.cluster.create_namespace(NAMESPACE)
-        url = cls.enterClassContext(proxy(cls.cluster))
         cls.replica = cls.enterClassContext(
-            replica(url, "--kube-api-qps=1000", "--kube-api-burst=1000")
+            replica(cls.cluster, "--kube-api-qps=1000", "--kube-api-burst=1000")
         )
         wait_ready(cls.replica)
 
@@ -147,8 +146,7 @@ class Truth(unittest.TestCase):
         self.assertEqual(headers["Retry-After"], "1")
 
     def test_the_self_audit_finds_nothing_wrong(self):
-        url = self.enterContext(proxy(self.cluster))
-        daemon = self.enterContext(replica(url, "--audit-interval=1s"))
+        daemon = self.enterContext(replica(self.cluster, "--audit-interval=1s"))
         wait_ready(daemon)
         for number in range(20):
             self.write("POST", PODS, pod(f"audited-{number}", "0"))
@@ -160,7 +158,7 @@ class Truth(unittest.TestCase):
             self.assertEqual(found, 0)
 
     def test_what_cannot_be_proven_is_504_and_the_rest_is_served(self):
-        pid = int(pathlib.Path(self.cluster.path("apiserver.pid")).read_text())
+        pid = self.cluster.apiserver_pid()
         os.kill(pid, signal.SIGSTOP)
         try:
             for path in (PODS, "/state/v1/pods"):

@@ -119,6 +119,29 @@ TEST(StoreThreads, TellNoEventBeforeTheOtherReadsFindItDone) {
   EXPECT_EQ(early, 0u);
 }
 
+TEST(StoreThreads, LetWitnessesSpeakWhileTheWriterWrites) {
+  testing::StandingClock clock;
+  Store store(clock, testing::pod_store());
+  store.replace({}, {0});
+  const Reader reader(store);
+  const auto witness = [&] {
+    std::uint64_t last = 0;
+    while (last < history::kRevisions) {
+      const auto held = reader.freshness().revision;
+      ASSERT_GE(held.value, last) << "nobody takes a revision back";
+      last = held.value;
+      ASSERT_TRUE(store.confirm(held, clock.now()));
+      ASSERT_TRUE(store.confirm_quiet(held, held));
+    }
+  };
+  std::vector<std::thread> witnesses;
+  for (int i = 0; i < 2; ++i) witnesses.emplace_back(witness);
+  history::write(store);
+  for (std::thread& one : witnesses) one.join();
+  EXPECT_EQ(testing::text(reader.list(allowed(), {})->records),
+            history::expected(history::kRevisions, ""));
+}
+
 TEST(StoreThreads, GiveEveryReaderTheExactStateAtItsRevision) {
   testing::StandingClock clock;
   Store store(clock, testing::pod_store(1 << 14));
