@@ -80,7 +80,7 @@ class Churn:
 
     def __init__(self, cluster, rates, writers, seed):
         """`rates`: how many patches, creates and deletes a second all writers do together."""
-        pods = cluster.client.get("/api/v1/pods")["items"]
+        pods = Client(cluster).list("/api/v1/pods")
         paths = [
             f"/api/v1/namespaces/{p['metadata']['namespace']}/pods/{p['metadata']['name']}"
             for p in pods

@@ -23,6 +23,7 @@ from support import ROOT, running, wait_for  # noqa: E402
 
 KUBECTL_LIMIT_S = 60
 REQUEST_LIMIT_S = 60
+PAGE_ITEMS = 1000
 # A child of this process ends with it, however it ends.
 WITH_US = ("setpriv", "--pdeathsig", "KILL")
 POLICIES = "/apis/podkeeper.dev/v1alpha1/concurrentmappolicies"
@@ -53,6 +54,17 @@ class Client:
         if status != 200:
             raise AssertionError(f"GET {path}: {status} {body}")
         return body
+
+    def list(self, path):
+        """Every item, page by page: all of them at once can take a busy server its whole minute.
+        The pages are of one revision."""
+        items, token = [], ""
+        while True:
+            page = self.get(f"{path}?limit={PAGE_ITEMS}&continue={urllib.parse.quote(token)}")
+            items += page["items"]
+            token = page["metadata"].get("continue")
+            if not token:
+                return items
 
 
 class Cluster:

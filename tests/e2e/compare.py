@@ -3,6 +3,8 @@
 import hashlib
 import json
 
+from cluster import Client
+
 from support import get_json, wait_for
 
 CONVERGED_LIMIT_S = 30
@@ -26,7 +28,7 @@ def differing(ours, theirs):
 
 def wait_equal(cluster, replica, path, limit_s=CONVERGED_LIMIT_S):
     """Until the replica's objects are those that the server lists now; gives these digests."""
-    theirs = digests(cluster.client.get(path)["items"])
+    theirs = digests(Client(cluster).list(path))
     ours = {}
 
     def equal():
