@@ -20,9 +20,10 @@ BEHIND_LIMIT_S = 1.0
 class Writer(threading.Thread):
     """One connection's part of the load, on pods that no other writer touches."""
 
-    def __init__(self, cluster, index, paths, rates, seed):
+    def __init__(self, cluster, index, paths, nodes, rates, seed):
         super().__init__(name=f"writer-{index}", daemon=True)
-        self.cluster, self.index, self.paths, self.rates = cluster, index, paths, rates
+        self.cluster, self.index, self.rates = cluster, index, rates
+        self.paths, self.nodes = paths, nodes
         self.random = random.Random(seed * 1000 + index)
         self.done = collections.Counter()  # (operation, status)
         self.broken = 0
@@ -56,6 +57,12 @@ class Writer(threading.Thread):
         path = f"{self.random.choice(self.paths)}/status"
         return self.client.ask("PATCH", path, {"status": state}, MERGE)[0]
 
+    def heartbeat(self):
+        """As kubelets do: without it nodes are so quiet that their watch looks frozen."""
+        name = self.random.choice(self.nodes)
+        beat = {"metadata": {"annotations": {"example.com/heartbeat": str(self.random.random())}}}
+        return self.client.ask("PATCH", f"/api/v1/nodes/{name}", beat, MERGE)[0]
+
     def create(self):
         self.made += 1
         collection = self.paths[0].rpartition("/")[0]
@@ -79,15 +86,17 @@ class Churn:
     """Writers until the end of a `with` block."""
 
     def __init__(self, cluster, rates, writers, seed):
-        """`rates`: how many patches, creates and deletes a second all writers do together."""
+        """`rates`: how many of each operation (patch, create, delete, heartbeat: a method of
+        Writer) all writers do a second."""
         pods = Client(cluster).list("/api/v1/pods")
         paths = [
             f"/api/v1/namespaces/{p['metadata']['namespace']}/pods/{p['metadata']['name']}"
             for p in pods
         ]
+        nodes = [n["metadata"]["name"] for n in Client(cluster).list("/api/v1/nodes")]
         share = {operation: rate / writers for operation, rate in rates.items()}
         self.writers = [
-            Writer(cluster, i, paths[i::writers], share, seed) for i in range(writers)
+            Writer(cluster, i, paths[i::writers], nodes, share, seed) for i in range(writers)
         ]
 
     def __enter__(self):

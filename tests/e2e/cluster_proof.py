@@ -21,7 +21,7 @@ from replica import pod, token_volume, wait_ready
 
 from support import get, wait_for
 
-RATES = {"patch": 60, "create": 3, "delete": 3}
+RATES = {"patch": 60, "create": 3, "delete": 3, "heartbeat": 2}
 WRITERS = 4
 FULL_S, SMALL_S = 600, 100
 SETTLED_LIMIT_S = 120
