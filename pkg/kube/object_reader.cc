@@ -86,7 +86,7 @@ std::unique_ptr<Object> ObjectReader::read(JsonCursor& cursor, bool needs_revisi
   cuts_.clear();
   labels_.clear();
   pod_.start();
-  namespace_ = name_ = revision_ = {};
+  namespace_ = name_ = revision_ = metadata_ = {};
   if (fields_ == Fields::kPod) object->fields.emplace<PodFields>();
   if (fields_ == Fields::kNode) object->fields.emplace<NodeFields>();
 
@@ -125,7 +125,9 @@ void ObjectReader::read_members(JsonCursor& cursor, Object& object) {
     members.begin(cursor.member_begin());
     bool cut = false;
     if (key == "metadata" && first(0)) {
+      const char* const member = cursor.member_begin();
       read_metadata(cursor, object);
+      if (!cursor.failed()) metadata_ = {member, cursor.value_end()};
     } else if (key == "kind") {
       cut = true;
       const std::string_view kind = cursor.string("kind");
@@ -239,26 +241,47 @@ void ObjectReader::take_body(Object& object, const char* begin, const char* end)
     copy_to(end);
     return size;
   });
+  ahead_ = kept_offset(first, metadata_.data());
+  metadata_bytes_ = kept_offset(first, metadata_.data() + metadata_.size()) - ahead_;
+  // Custom resources are sent with their members in alphabetical order.
+  if (ahead_ != 0) put_metadata_first(object.body);
   rebase_views(object, first, end);
 }
 
+void ObjectReader::put_metadata_first(std::string& body) const {
+  const auto begin = body.begin();
+  const auto metadata = begin + static_cast<std::ptrdiff_t>(ahead_);
+  const auto behind = metadata + static_cast<std::ptrdiff_t>(metadata_bytes_);
+  // a,METADATA -> ,aMETADATA -> METADATA,a
+  const auto comma = begin + static_cast<std::ptrdiff_t>(body.rfind(',', ahead_ - 1));
+  std::rotate(begin, comma, comma + 1);
+  std::rotate(begin, metadata, behind);
+}
+
+std::size_t ObjectReader::kept_offset(const char* begin, const char* at) const {
+  auto bytes = at - begin;
+  for (const Cut& cut : cuts_) {
+    if (cut.end <= at) bytes -= cut.end - cut.begin;
+  }
+  return static_cast<std::size_t>(bytes);
+}
+
+std::size_t ObjectReader::body_offset(const char* begin, const char* at) const {
+  const std::size_t offset = kept_offset(begin, at);
+  if (ahead_ == 0 || offset >= ahead_ + metadata_bytes_) return offset;
+  return offset >= ahead_ ? offset - ahead_ : offset + metadata_bytes_ + 1;
+}
+
 void ObjectReader::rebase_views(Object& object, const char* begin, const char* end) {
-  const auto offset = [&](const char* at) {
-    auto bytes = at - begin;
-    for (const Cut& cut : cuts_) {
-      if (cut.end <= at) bytes -= cut.end - cut.begin;
-    }
-    return static_cast<std::size_t>(bytes);
-  };
   for_each_view(object, [&](std::string_view& view) {
     if (view.empty()) {
       view = {};
     } else if (within(view.data(), begin, end)) {
-      view = {object.body.data() + offset(view.data()), view.size()};
+      view = {object.body.data() + body_offset(begin, view.data()), view.size()};
     }
   });
   if (!revision_.empty()) {
-    object.revision_offset = offset(revision_.data());
+    object.revision_offset = body_offset(begin, revision_.data());
     object.revision_length = revision_.size();
   }
 }

@@ -58,6 +58,12 @@ class ObjectReader {
   void set_key(JsonCursor& cursor, Object& object);
   void take_body(Object& object, const char* begin, const char* end);
   void rebase_views(Object& object, const char* begin, const char* end);
+  /// Where `at` stands in what stays of the text from `begin` on.
+  [[nodiscard]] std::size_t kept_offset(const char* begin, const char* at) const;
+  /// The same in the body, where metadata comes first.
+  [[nodiscard]] std::size_t body_offset(const char* begin, const char* at) const;
+  /// Moves the member metadata before what stands ahead of it; no byte is added or lost.
+  void put_metadata_first(std::string& body) const;
 
   const Resource& resource_;
   DecodeOptions options_;
@@ -66,6 +72,9 @@ class ObjectReader {
   Object::LabelSpan labels_;
   PodReader pod_;
   std::string_view namespace_, name_, revision_;
+  std::string_view metadata_;       ///< the member, key and value
+  std::size_t ahead_ = 0;           ///< bytes that stay and stand before it
+  std::size_t metadata_bytes_ = 0;  ///< of it, those that stay
 };
 
 }  // namespace podkeeper::kube

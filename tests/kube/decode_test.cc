@@ -34,6 +34,66 @@ std::string refusal(std::string_view json) {
   return object.error().message;
 }
 
+TEST(Decode, AnErrorTellsNothingOfWhatAnObjectHolds) {
+  const std::string item = R"({"metadata":{"name":"key","namespace":"shop","resourceVersion":"7"},)"
+                           R"("data":{"token":"c2VjcmV0"},"type":"c2VjcmV0"})";
+  const std::string list =
+      R"({"kind":"SecretList","metadata":{"resourceVersion":"9"},"items":[)" + item + "]}";
+  Resource secrets;
+  secrets.plural = "secrets";
+  secrets.kind = "Secret";
+  ASSERT_TRUE(decode_list(secrets, list));
+  for (std::size_t size = 0; size < list.size(); ++size) {
+    const auto cut = decode_list(secrets, list.substr(0, size));
+    ASSERT_FALSE(cut) << size;
+    EXPECT_THAT(cut.error().message, ::testing::Not(HasSubstr("c2Vj"))) << size;
+    std::string torn = list;
+    torn[size] = '\x01';
+    const auto bent = decode_list(secrets, torn);
+    if (!bent) EXPECT_THAT(bent.error().message, ::testing::Not(HasSubstr("c2Vj"))) << size;
+  }
+}
+
+TEST(Decode, PutsMetadataFirstWhereverItStands) {
+  const std::string metadata =
+      R"("metadata":{"name":"x","namespace":"shop","managedFields":[{}],"uid":"u\u0031",)"
+      R"("resourceVersion":"77","labels":{"a":"b"}})";
+  const std::string kept = R"("metadata":{"name":"x","namespace":"shop","uid":"u\u0031",)"
+                           R"("resourceVersion":"77","labels":{"a":"b"}})";
+  struct Case {
+    std::string json, body;
+  };
+  const Case cases[] = {
+      {R"({"apiVersion":"g/v1","data":{"a":1},"kind":"K",)" + metadata + R"(,"spec":[2]})",
+       kept + R"(,"data":{"a":1},"spec":[2]})"},
+      {R"({"data":",","extra":[3,4],)" + metadata + "}", kept + R"(,"data":",","extra":[3,4]})"},
+      {"{ \"data\" : 1 ,\n " + metadata + ",\"kind\":\"K\" }", kept + ",\"data\" : 1 \n  }"},
+      {"{" + metadata + R"(,"data":1})", kept + R"(,"data":1})"},
+  };
+  Resource resource;
+  resource.group = "g";
+  resource.kind = "K";
+  for (const auto& [json, body] : cases) {
+    const auto object = decode_object(resource, json, {.drop_managed_fields = true});
+    ASSERT_TRUE(object) << object.error().message;
+    const Object& read = **object;
+    EXPECT_EQ(read.body, body);
+    EXPECT_EQ(read.uid, "u1");
+    EXPECT_EQ(read.label("a"), "b");
+    EXPECT_EQ(read.body.substr(read.revision_offset, read.revision_length), "77");
+  }
+}
+
+TEST(Decode, FindsAPodsFieldsBehindMetadataThatCameLast) {
+  const auto pod =
+      decode(R"({"spec":{"nodeName":"n1"},"status":{"phase":"Running"},)" + kMetadata + "}");
+  ASSERT_NE(pod, nullptr);
+  EXPECT_EQ(pod->pod()->node_name, "n1");
+  EXPECT_EQ(pod->pod()->phase, "Running");
+  EXPECT_TRUE(pod->body.starts_with(kMetadata + R"(,"spec":)"));
+  EXPECT_EQ(pod->body.substr(pod->revision_offset, pod->revision_length), "7");
+}
+
 TEST(Decode, KeepsTheBytesOfAResourceItHasNoFieldsFor) {
   const std::string body =
       R"("metadata":{"name":"x","generation":2,"resourceVersion":"7","uid":"u","labels":{"a":"b"}},)"
