@@ -35,7 +35,7 @@ struct Range {
 /// The least text after `text`, as in upstream's continue tokens.
 std::string just_after(std::string text) { return std::move(text) + '\0'; }
 
-Range plan(const kube::Resource& resource, const ListQuery& query) {
+Range plan(bool namespaced, const ListQuery& query) {
   Range range;
   const auto within_namespace = [&range](const std::string& ns) {
     range.begin_at(ns + "/");
@@ -43,13 +43,13 @@ Range plan(const kube::Resource& resource, const ListQuery& query) {
   };
   const std::string* ns = query.fields.required("metadata.namespace");
   if (!query.namespace_.empty()) within_namespace(query.namespace_);
-  if (ns != nullptr && resource.namespaced) within_namespace(*ns);
+  if (ns != nullptr && namespaced) within_namespace(*ns);
   if (!query.start_after.empty()) range.begin_at(just_after(query.start_after));
 
   const std::string* name = query.fields.required("metadata.name");
   const std::string* owner = !query.namespace_.empty() ? &query.namespace_ : ns;
-  if (name != nullptr && (owner != nullptr || !resource.namespaced)) {
-    std::string key = resource.namespaced ? *owner + "/" + *name : *name;
+  if (name != nullptr && (owner != nullptr || !namespaced)) {
+    std::string key = namespaced ? *owner + "/" + *name : *name;
     range.begin_at(key);
     range.end_before(just_after(std::move(key)));
   }
@@ -221,7 +221,7 @@ base::Result<Reader::ListAndPosition> Reader::list_and_position(access::Authoriz
                                                                 const ListQuery& query) const {
   const Store::State& s = *store_->state_;
   check_scope(allowed, s.plural_group, query.namespace_);
-  const Range range = plan(s.options.resource, query);
+  const Range range = plan(s.namespaced.load(std::memory_order_relaxed), query);
   const base::Epoch::Guard guard;
   const Root& root = s.current(guard);
   ListAndPosition result;

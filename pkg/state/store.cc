@@ -99,7 +99,9 @@ RecordRef Store::State::deleted(const Record& record, kube::Revision at) const {
   if (object.revision_length == 0) return RecordRef(&record);
   std::string json = "{" + object.body;
   json.replace(object.revision_offset + 1, object.revision_length, to_string(at));
-  auto decoded = kube::decode_object(options.resource, json);
+  kube::Resource resource = options.resource;
+  resource.namespaced = namespaced.load(std::memory_order_relaxed);
+  auto decoded = kube::decode_object(resource, json);
   if (!decoded) return RecordRef(&record);
   return base::make_ref<const Record>(*std::move(decoded));
 }
@@ -284,6 +286,10 @@ bool Store::confirm_quiet(kube::Revision held, kube::Revision until) {
   }
   s.wakeups.notify_all();
   return true;
+}
+
+void Store::set_namespaced(bool namespaced) noexcept {
+  state_->namespaced.store(namespaced, std::memory_order_relaxed);
 }
 
 Partitions& Store::partitions() noexcept { return state_->map.partitions(); }

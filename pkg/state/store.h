@@ -145,6 +145,9 @@ class Store final : public kube::MirrorSink {
   /// Below the store's revision it is no evidence, and ignored.
   void progress(kube::Revision revision) override;
 
+  /// For a resource whose scope became known after the store was made: before its first replace().
+  void set_namespaced(bool namespaced) noexcept;
+
   // A witness beside the writer's stream: any thread, at any time.
   /// Upstream's newest revision was `newest` at `when`, or later. Evidence where the store is there
   /// already: true. O(1).

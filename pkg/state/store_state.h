@@ -60,12 +60,14 @@ struct Store::State {
       : clock(clock_),
         options(std::move(options_)),
         plural_group(options.resource.plural_group()),
+        namespaced(options.resource.namespaced),
         map(plural_group, plural_group, clock, options.map),
         log(options.log) {}
 
   base::Clock& clock;
   const StoreOptions options;
   const std::string plural_group;
+  std::atomic<bool> namespaced;
   PartitionedMap<Record> map;
   EventLog log;
   runtime::WakeupList wakeups;

@@ -285,5 +285,25 @@ TEST_F(PodStore, LeavesNothingBehind) {
   EXPECT_EQ(base::Epoch::pending().records, 0u);
 }
 
+TEST(Store, LearnsTheScopeOfItsObjectsLater) {
+  kube::Resource gadgets;
+  gadgets.group = "example.com";
+  gadgets.plural = "gadgets";
+  testing::StandingClock clock;
+  Store store(clock, {.resource = gadgets, .map = {}, .log = {}});
+  store.set_namespaced(false);
+  gadgets.namespaced = false;
+  std::vector<std::unique_ptr<kube::Object>> objects;
+  objects.push_back(
+      kube::decode_object(gadgets, R"({"metadata":{"name":"a","resourceVersion":"3"}})").value());
+  store.replace(std::move(objects), {5});
+  store.replace({}, {9});
+  const Reader reader(store);
+  const auto may = [] { return allowed("gadgets.example.com"); };
+  const auto events = reader.events(may(), reader.watch_from(may(), {5}).value(), 10).value();
+  ASSERT_EQ(events.size(), 1);
+  EXPECT_EQ(events[0]->object->object().body, R"("metadata":{"name":"a","resourceVersion":"9"}})");
+}
+
 }  // namespace
 }  // namespace podkeeper::state
