@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <set>
 #include <string>
@@ -205,8 +206,20 @@ std::string event_row(const kube::Object& object, base::WallTime now) {
 
 }  // namespace
 
+PrinterColumn age_column() {
+  return {.name = "Age",
+          .type = "date",
+          .format = "",
+          .description =
+              "CreationTimestamp is a timestamp representing the server time when this "
+              "object was created.",
+          .path = JsonPath::parse(".metadata.creationTimestamp").value(),
+          .age = true};
+}
+
 TableView::TableView(const kube::Resource& resource, std::vector<PrinterColumn> custom)
     : events_(resource == kube::events() || resource == kube::events_v1()),
+      reads_body_(!std::ranges::all_of(custom, &PrinterColumn::age)),
       custom_(std::move(custom)),
       columns_(custom_.empty() ? std::string(builtin_columns(resource)) : custom_columns(custom_)) {
 }
@@ -220,8 +233,14 @@ std::string TableView::row_head(const kube::Object& object, base::WallTime now) 
   if (custom_.empty()) {
     cells.add(kube::format_time(object.created));
   } else {
-    const auto body = parse_body(object);
-    for (const auto& column : custom_) cells.add_json(custom_cell(column, body, now));
+    const Json body = reads_body_ ? parse_body(object) : Json();
+    for (const auto& column : custom_) {
+      if (column.age) {
+        cells.add(age_since(object.created, now));
+      } else {
+        cells.add_json(custom_cell(column, body, now));
+      }
+    }
   }
   return std::move(cells).finish("");
 }

@@ -20,7 +20,10 @@ struct PrinterColumn {
   std::string description;
   std::int32_t priority = 0;  ///< above 0: shown by -o wide alone
   JsonPath path;
+  bool age = false;  ///< of the object itself; `path` leads to its creationTimestamp
 };
+/// What upstream shows where a custom resource has no columns of its own.
+PrinterColumn age_column();
 
 /// How a resource looks as a Table, as kubectl get shows it: pods, nodes and events have columns of
 /// their own, a custom resource has `custom`, everything else Name and Created At. Immutable.
@@ -29,12 +32,13 @@ class TableView {
   TableView(const kube::Resource& resource, std::vector<PrinterColumn> custom);
   /// columnDefinitions.
   [[nodiscard]] std::string_view columns() const noexcept { return columns_; }
-  /// A row up to and with `"object":`, with ages as of `now`. O(body) for what is neither pod nor
-  /// node.
+  /// A row up to and with `"object":`, with ages as of `now`. O(body) for events, and for custom
+  /// columns beside the age.
   [[nodiscard]] std::string row_head(const kube::Object& object, base::WallTime now) const;
 
  private:
   bool events_;
+  bool reads_body_;  ///< a custom column needs more than metadata tells
   std::vector<PrinterColumn> custom_;
   std::string columns_;
 };

@@ -112,10 +112,7 @@ void DefinitionReader::read_columns(const Json& version, const std::string& path
   }
   if (!into.columns.empty()) return;
   // As upstream: without columns of its own a resource shows its age.
-  into.columns.push_back({"Age", "date", "",
-                          "CreationTimestamp is a timestamp representing the server time when this "
-                          "object was created.",
-                          0, kubeapi::JsonPath::parse(".metadata.creationTimestamp").value()});
+  into.columns.push_back(kubeapi::age_column());
 }
 
 void DefinitionReader::read_selectable(const Json& version, const std::string& path,
