@@ -61,10 +61,17 @@ Task<Result<void>> App::start() {
   leading_ = *std::move(leading);
   if (auto ok = leading_->start(background_); !ok) co_return ok;
   forwarder_ = std::make_unique<kubeapi::Forwarder>(world_, apiserver_->client(), metrics_);
-  auto mirrors = Mirrors::make(world_, metrics_, settings_, apiserver_->client());
+  auto mirrors = Mirrors::make({.world = world_,
+                                .proving = background_,
+                                .client = apiserver_->client(),
+                                .metrics = metrics_,
+                                .settings = settings_,
+                                .authorizer = authorizer_});
   if (!mirrors) co_return mirrors.error();
   mirrors_ = std::move(*mirrors);
-  if (auto ok = mirrors_->start(background_, authorizer_); !ok) co_return ok;
+  if (auto ok = mirrors_->start(); !ok) co_return ok;
+  auto finding = find_resources();
+  if (auto ok = co_await std::move(finding); !ok) co_return ok;
   if (auto ok = start_controllers(); !ok) co_return ok;
   auto policies = Policies::make(
       world_, metrics_, settings_, apiserver_->client(), authorizer_, maps(),
@@ -95,6 +102,16 @@ Result<base::Endpoint> App::start_embedded_cluster() {
   if (!bound) return bound;
   telemetry::log_info("listening", {{"name", "simkube"}, {"address", base::to_string(*bound)}});
   return bound;
+}
+
+Task<Result<void>> App::find_resources() {
+  if (mirrors_->discovered().empty()) co_return Result<void>{};
+  resource_finder_ = std::make_unique<ResourceFinder>(world_, apiserver_->client(), *mirrors_);
+  auto finding = resource_finder_->find();
+  const auto found = co_await std::move(finding);
+  if (!found) co_return Error{found.error().code, "--resources: " + found.error().message};
+  co_return background_.spawn("resource finder", base::Handler::kTimer,
+                              [this] { return resource_finder_->run(); });
 }
 
 Result<void> App::start_controllers() {
@@ -128,6 +145,7 @@ void App::add_health_checks() {
     checks->add("leader-election", [this] { return leading_->check(); });
   }
   health::Checks& ready = health_->readyz;
+  ready.add("resource-discovery", [this] { return mirrors_->check_offered(); });
   ready.add("informer-sync", [this] { return mirrors_->check_synced(); });
   ready.add("pod-states", [this] { return pod_state_controller_->check_complete(); });
   ready.add("policy-applied", [this] { return policies_->controller().check_applied(); });
@@ -186,7 +204,9 @@ http::Router App::api_routes() {
   };
   read_api_ = std::make_unique<kubeapi::ReadApi>(world_, authorizer_, metrics_,
                                                  std::vector<state::Reader>{}, std::move(options));
-  read_api_->serve(mirrors_->served(), 1);
+  mirrors_->serve_through([this](const Mirrors::Served& served) {
+    read_api_->serve(served.resources, served.generation);
+  });
   http::Router router;
   for (const char* root : {"/api", "/apis", "/version"}) {
     router.prefix(root, read_api_->handler(), read_api_->error_renderer());
@@ -260,6 +280,10 @@ Task<void> App::shut_down() {
     group->stop();
     auto joining = group->join();
     co_await std::move(joining);
+    if (group == &background_ && mirrors_) {
+      auto ending = mirrors_->shut_down();
+      co_await std::move(ending);
+    }
     // Whatever acted as the leader has ended, and the API server is still there.
     if (group != &background_ || !leading_) continue;
     auto releasing = leading_->release();

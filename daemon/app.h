@@ -26,6 +26,7 @@
 #include "daemon/mirrors.h"
 #include "daemon/panic_sinks.h"
 #include "daemon/policies.h"
+#include "daemon/resource_finder.h"
 #include "daemon/upstream.h"
 
 namespace podkeeper::daemon {
@@ -47,6 +48,8 @@ class App {
 
  private:
   base::Result<base::Endpoint> start_embedded_cluster();
+  /// Finds the resources that take discovery, and goes on looking for those that are missing.
+  base::Task<base::Result<void>> find_resources();
   base::Result<void> start_controllers();
   base::Result<void> start_listeners();
   base::Result<void> listen(const char* name, const std::string& address, http::Router router,
@@ -73,6 +76,7 @@ class App {
   std::unique_ptr<Upstream> apiserver_;
   std::unique_ptr<kubeapi::Forwarder> forwarder_;
   std::unique_ptr<Mirrors> mirrors_;
+  std::unique_ptr<ResourceFinder> resource_finder_;
   state::PodStates pod_states_{world_.clock()};
   std::unique_ptr<controllers::PodStateController> pod_state_controller_;
   std::unique_ptr<Leading> leading_;

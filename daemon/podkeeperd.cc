@@ -16,6 +16,7 @@
 
 #include "daemon/app.h"
 #include "daemon/healthcheck.h"
+#include "daemon/mirrors.h"
 #include "daemon/panic_sinks.h"
 
 namespace podkeeper::daemon {
@@ -89,9 +90,12 @@ int run(std::span<const char* const> arguments) {
       return 0;
     case settings::Command::Kind::kVersion:
       return print_version(command->json);
-    case settings::Command::Kind::kValidateConfig:
+    case settings::Command::Kind::kValidateConfig: {
+      const auto names = mirrored_names(command->settings);
+      if (!names) return refuse(names.error());
       std::cout << "valid\n";
       return 0;
+    }
     case settings::Command::Kind::kHealthcheck:
       return healthcheck(world, command->settings);
     case settings::Command::Kind::kServe:

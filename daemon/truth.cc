@@ -1,6 +1,7 @@
 #include "daemon/truth.h"
 
 #include "pkg/kube/metadata_client.h"
+#include "pkg/kube/sensitive.h"
 #include "pkg/state/self_audit.h"
 
 #include <string>
@@ -18,7 +19,7 @@ base::Result<std::shared_ptr<state::Currency>> start_truth(const TruthSources& s
   if (sources.settings.audit_interval == base::Duration{}) return currency;
   state::SelfAuditOptions options;
   options.interval = sources.settings.audit_interval;
-  options.tell_keys = name != "secrets";
+  options.tell_keys = !kube::is_sensitive(name);
   auto audit = std::make_shared<state::SelfAudit>(sources.world, sources.metrics, sources.store,
                                                   sources.allowed, currency, upstream,
                                                   sources.reflector, options);

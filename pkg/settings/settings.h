@@ -37,6 +37,7 @@ struct Settings {
   std::int64_t sim_seed = 1;
   std::string sim_bind_address = "127.0.0.1:0";
   std::vector<std::string> resources = {"pods", "nodes"};
+  std::vector<std::string> allow_sensitive;
   std::string api_bind_address = ":6443";
   AuthMode auth_mode = AuthMode::kDelegated;
   std::string metrics_bind_address = ":8443";

@@ -213,8 +213,14 @@ const SettingInfo kTable[] = {
     {"sim-bind-address", "ADDRESS",
      "Where the embedded cluster's own API server listens; writes go there.",
      set_address<&S::sim_bind_address>, get<&S::sim_bind_address>},
-    {"resources", "LIST", "Resources to mirror, as plural or plural.group.", set<&S::resources>,
-     get<&S::resources>},
+    {"resources", "LIST",
+     "Resources to mirror, as plural, plural.group or plural.version.group; the API server's "
+     "discovery is asked for all but pods and nodes.",
+     set<&S::resources>, get<&S::resources>},
+    {"allow-sensitive", "LIST",
+     "Resources whose objects hold credentials, such as secrets, that may be mirrored none the "
+     "less.",
+     set<&S::allow_sensitive>, get<&S::allow_sensitive>},
     {"api-bind-address", "ADDRESS", "Where the API is served; 0 switches it off.",
      set_address<&S::api_bind_address>, get<&S::api_bind_address>},
     {"auth-mode", "MODE",

@@ -37,6 +37,13 @@ inline const MetricDesc kRestClientRateLimiterDuration{
     {"verb", "host"},
     buckets::kClientSeconds};
 
+// Discovery.
+inline const MetricDesc kResourceOffered{
+    MetricType::kGauge,
+    "podkeeper_resource_offered",
+    "1 while upstream offers a resource of --resources and it is mirrored, else 0.",
+    {"resource"}};
+
 // Leader election, as client-go names it.
 inline const MetricDesc kLeaderElectionMaster{
     MetricType::kGauge,

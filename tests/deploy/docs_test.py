@@ -86,15 +86,15 @@ class AgainstTheProgram(StandaloneTest):
             with self.subTest(key=key):
                 self.assertEqual(text, settings[key])
 
-    def test_the_chart_offers_the_resources_that_the_program_mirrors(self):
-        command = [program("podkeeperd"), "--standalone", "--resources=pods,nodes,none"]
+    def test_the_chart_names_the_sensitive_resources_that_the_program_names(self):
+        command = [program("podkeeperd"), "--standalone", "--allow-sensitive=none"]
         command += ["--api-bind-address=127.0.0.1:0", "--health-probe-bind-address=127.0.0.1:0"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
         self.assertEqual(done.returncode, 1, done.stderr)
-        known = re.search(r"this version mirrors (.*)", done.stderr)[1].split(", ")
+        known = re.search(r"those that take it: (.*)", done.stderr)[1].split(", ")
         schema = json.loads((CHART / "values.schema.json").read_text())
         config = schema["properties"]["config"]["properties"]
-        self.assertEqual(sorted(config["resources"]["items"]["enum"]), sorted(known))
+        self.assertEqual(sorted(config["allowSensitive"]["items"]["enum"]), sorted(known))
 
     def test_every_family_that_is_served_is_in_the_reference(self):
         get(f"{self.api}/debug/panic?handler=http&kind=exception", method="POST")

@@ -60,6 +60,9 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- fail (printf "config.resources lacks %s, which /state is derived from: add it" $needed) }}
 {{- end }}
 {{- end }}
+{{- if and (has "secrets" .Values.config.resources) (not (has "secrets" .Values.config.allowSensitive)) }}
+{{- fail "config.resources has secrets, whose objects hold credentials: add it to config.allowSensitive if that is meant" }}
+{{- end }}
 {{- $seen := dict }}
 {{- range $name, $port := .Values.ports }}
 {{- $key := printf "%v" $port }}
@@ -107,19 +110,31 @@ leaderElectResourceNamespace: {{ .Release.Namespace | quote }}
 {{/*
 What podkeeper needs, and no more: a rule a group for the mirrors of `config.resources`, and what
 following policies takes: reading them, writing their status, telling of them by core Events, whose
-counts go up by a get and a patch.
+counts go up by a get and a patch. How a custom resource is shown stands in its definition; only a
+custom one's group has to be a domain.
 */}}
 {{- define "podkeeper.rules" -}}
 {{- $groups := dict }}
+{{- $custom := list }}
 {{- range .Values.config.resources }}
-{{- $parts := splitn "." 2 . }}
+{{- $name := regexReplaceAll "^([^.]+)[.]v[1-9][0-9]*(?:(?:alpha|beta)[1-9][0-9]*)?[.](.*)$" . "${1}.${2}" }}
+{{- $parts := splitn "." 2 $name }}
 {{- $group := default "" $parts._1 }}
 {{- $_ := set $groups $group (append (default (list) (get $groups $group)) $parts._0) }}
+{{- if contains "." $group }}
+{{- $custom = append $custom $name }}
+{{- end }}
 {{- end }}
 {{- range $group, $plurals := $groups }}
 - apiGroups: [{{ $group | quote }}]
   resources: {{ $plurals | uniq | sortAlpha | toJson }}
   verbs: ["list", "watch"]
+{{- end }}
+{{- with $custom }}
+- apiGroups: ["apiextensions.k8s.io"]
+  resources: ["customresourcedefinitions"]
+  resourceNames: {{ . | uniq | sortAlpha | toJson }}
+  verbs: ["get"]
 {{- end }}
 - apiGroups: ["podkeeper.dev"]
   resources: ["concurrentmappolicies"]
