@@ -102,6 +102,7 @@ WriteResult Cluster::State::add(Slot& into, const kube::Resource& resource, Json
     object["status"] = {{"phase", "Pending"}, {"qosClass", quality_of_service(object)}};
   if (resource == kube::deployments()) object["status"] = Json::object();
   own_metadata(into, object);
+  own_fields(into, resource, Json::object(), object, /*status=*/false, how);
   if (how.dry_run) return Written{body_text(object) + "\n"};
   auto written = put(into, kube::EventType::kAdded, object);
   if (!written) return written;
@@ -147,8 +148,11 @@ WriteResult Cluster::State::replace(Slot& into, const kube::Resource& resource, 
     return refuse(precondition_failed(resource, name, "UID", uid_wanted, uid_held));
   }
   Json result;
+  const bool applies = how.patch == PatchKind::kApply;
+  Json managed = applies ? next["metadata"].value("managedFields", Json()) : Json();
   if (status) {
     result = current;
+    if (applies) result.erase("status");
     if (next.contains("status")) result["status"] = std::move(next["status"]);
   } else {
     result = std::move(next);
@@ -172,6 +176,8 @@ WriteResult Cluster::State::replace(Slot& into, const kube::Resource& resource, 
     result["metadata"]["generation"] = current["metadata"].value("generation", 0) + 1;
     result["metadata"] = ordered_metadata(result["metadata"]);
   }
+  if (applies) result["metadata"]["managedFields"] = std::move(managed);
+  own_fields(into, resource, current, result, status, how);
   if (result == current || how.dry_run) return Written{body_text(result) + "\n"};
   const bool redefines = resource == kube::custom_resource_definitions() && !status;
   auto written = put(into, kube::EventType::kModified, result);

@@ -37,13 +37,15 @@ struct ClusterOptions {
 /// warning, or 400.
 enum class UnknownFields { kIgnore, kWarn, kRefuse };
 
-enum class PatchKind : std::uint8_t { kMerge, kStrategicMerge };
+enum class PatchKind : std::uint8_t { kMerge, kStrategicMerge, kApply };
 
 /// How a client wants one write done.
 struct WriteOptions {
   bool dry_run = false;                                 ///< answer as if, but change nothing
   UnknownFields unknown_fields = UnknownFields::kWarn;  ///< fieldValidation
   PatchKind patch = PatchKind::kMerge;                  ///< what patch() is given
+  std::string field_manager = "unknown";                ///< who owns what is written
+  bool force = false;  ///< apply() takes fields from other managers
 };
 
 struct DeleteOptions {
@@ -57,6 +59,7 @@ struct DeleteOptions {
 struct Written {
   std::string object;
   std::vector<std::string> warnings = {};  ///< for the answer's Warning headers
+  bool created = false;                    ///< by apply()
 };
 using WriteResult = std::expected<Written, kube::Status>;
 
@@ -68,7 +71,8 @@ inline constexpr std::size_t kEventsMax = 10'000;
 
 /// What is true in the simulated cluster: one store per resource and one revision over all of them,
 /// as etcd has it. Every change goes through here and through the rules of a real API server:
-/// metadata it owns, optimistic concurrency, status apart from the rest. Any thread: one mutex
+/// metadata it owns, optimistic concurrency, status apart from the rest, and who owns which field
+/// of a custom resource (managedFields). Any thread: one mutex
 /// makes the caller that holds it the stores' one writer; what runs under it (decoding and
 /// Store::apply) neither waits nor calls back. A CustomResourceDefinition that is created adds a
 /// resource, which goes with it.
@@ -107,6 +111,10 @@ class Cluster {
                      bool status, const WriteOptions& options);
   /// 415 for a strategic merge patch of a custom resource, whose lists nobody knows the keys of.
   WriteResult patch(const kube::Resource& resource, const kube::ObjectKey& key, const Json& patch,
+                    bool status, const WriteOptions& options);
+  /// Server-side apply; 409 for fields of other managers, unless forced. An object that is not
+  /// there is created, but not by its status. 415 for what no definition gives a schema.
+  WriteResult apply(const kube::Resource& resource, const kube::ObjectKey& key, Json configuration,
                     bool status, const WriteOptions& options);
   /// A pod on a node gets a deletionTimestamp and goes when its kubelet says so (or at once with
   /// grace 0); everything else goes at once, a namespace with all that is in it. The answer of the

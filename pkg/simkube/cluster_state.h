@@ -5,6 +5,7 @@
 #include "pkg/runtime/seeded_random.h"
 #include "pkg/simkube/cluster.h"
 #include "pkg/simkube/definition.h"
+#include "pkg/simkube/ownership.h"
 
 #include <array>
 #include <cstdint>
@@ -98,6 +99,21 @@ struct Cluster::State {
                       bool status, const WriteOptions& options) PK_REQUIRES(mutex);
   WriteResult add(Slot& into, const kube::Resource& resource, Json object,
                   const WriteOptions& options) PK_REQUIRES(mutex);
+
+  // Who owns which fields of custom resources (apply.cc).
+  /// Sets the managedFields of what is written over `current`: those it has, with what changed in
+  /// the part that the request reaches.
+  void own_fields(const Slot& into, const kube::Resource& resource, const Json& current,
+                  Json& result, bool status, const WriteOptions& options) const PK_REQUIRES(mutex);
+  /// The part of an object that a request reaches and managers own, and the schema of it.
+  [[nodiscard]] static Json owned_part(const Slot& into, const kube::Resource& resource,
+                                       const Json& object, bool status);
+  WriteResult put_applied(Slot& into, const kube::Resource& resource, const kube::ObjectKey& key,
+                          std::optional<Json> current, const Json& configuration, Json part,
+                          Applied applied, bool status, const WriteOptions& options)
+      PK_REQUIRES(mutex);
+  [[nodiscard]] FieldOwner writer(const kube::Resource& resource, bool status,
+                                  const WriteOptions& options) const PK_REQUIRES(mutex);
 
   // Definitions of custom resources (definitions.cc).
   /// 422 for a definition of what cannot be served.

@@ -50,6 +50,7 @@ kube::Status unsupported_media_type(std::string_view accepted);
 inline constexpr std::string_view kMergePatchType = "application/merge-patch+json";
 inline constexpr std::string_view kStrategicMergePatchType =
     "application/strategic-merge-patch+json";
+inline constexpr std::string_view kApplyPatchType = "application/apply-patch+yaml";
 /// 422 for a PUT without a resourceVersion, where upstream wants one.
 kube::Status revision_missing(const kube::Resource& resource, std::string_view name);
 /// fieldValidation=Strict: 400 for an object with these unknown fields, 422 for a patch with them.

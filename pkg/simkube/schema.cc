@@ -111,6 +111,7 @@ void Compiler::take_type(const Json& from, const std::string& path, Schema& into
   into.preserve_unknown = flag(from, "x-kubernetes-preserve-unknown-fields", path);
   into.embedded_resource = flag(from, "x-kubernetes-embedded-resource", path);
   into.nullable = flag(from, "nullable", path);
+  into.atomic = from.value("x-kubernetes-map-type", Json()) == "atomic";
   if (const auto format = from.find("format"); format != from.end() && format->is_string()) {
     into.format = format->get<std::string>();
   }

@@ -31,6 +31,7 @@ struct Schema {
   bool int_or_string = false;
   bool preserve_unknown = false;   ///< what the schema does not name stays
   bool embedded_resource = false;  ///< has apiVersion, kind and metadata of its own
+  bool atomic = false;             ///< an object that is one field as a whole
   bool has_rules = false;          ///< here or below stands a CEL rule
   std::map<std::string, std::shared_ptr<const Schema>> properties = {};
   std::shared_ptr<const Schema> additional = {};  ///< of members that `properties` does not name

@@ -1,19 +1,23 @@
 #include "pkg/simkube/writes.h"
 
 #include "pkg/kubeapi/errors.h"
+#include "pkg/simkube/faults.h"
 #include "pkg/simkube/protobuf_body.h"
 #include "pkg/simkube/rules.h"
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace podkeeper::simkube {
 namespace {
 
 constexpr std::size_t kEchoBytesMax = 1024;  // of a bad body, in the answer
+constexpr std::size_t kFieldManagerBytesMax = 128;
 
 using Decoded = std::expected<Json, kube::Status>;
 
@@ -107,12 +111,46 @@ Decoded decode(const http::Request& request, const kube::Resource& resource) {
   return json;
 }
 
-WriteOptions write_options(const http::Target& target) {
+/// Whom the fields belong to: who the client says it is, or else the program's name.
+std::string field_manager(const http::Request& request) {
+  std::string name(request.target.query_value("fieldManager").value_or(""));
+  if (name.empty()) {
+    const auto agent = request.headers.get("User-Agent").value_or("");
+    name = agent.substr(0, std::min(agent.find('/'), kFieldManagerBytesMax));
+  }
+  return name.empty() ? "unknown" : name;
+}
+
+WriteOptions write_options(const http::Request& request) {
+  const auto& target = request.target;
   const auto validation = target.query_value("fieldValidation").value_or("Warn");
   return {.dry_run = target.query_value("dryRun") == "All",
           .unknown_fields = validation == "Strict"   ? UnknownFields::kRefuse
                             : validation == "Ignore" ? UnknownFields::kIgnore
-                                                     : UnknownFields::kWarn};
+                                                     : UnknownFields::kWarn,
+          .field_manager = field_manager(request),
+          .force = target.query_value("force") == "true"};
+}
+
+/// What is wrong with the options of a write, as upstream words it; `kind` is that of the options.
+std::expected<void, kube::Status> check_options(const http::Request& request, const char* kind,
+                                                bool applies) {
+  std::vector<Fault> faults;
+  const auto manager = request.target.query_value("fieldManager").value_or("");
+  if (applies && manager.empty()) {
+    faults.push_back(required("fieldManager", "is required for apply patch"));
+  }
+  if (manager.size() > kFieldManagerBytesMax) {
+    faults.push_back(too_long("fieldManager", kFieldManagerBytesMax));
+  }
+  if (!applies && request.target.query_value("force")) {
+    faults.push_back(forbidden("force", "may not be specified for non-apply patch"));
+  }
+  if (faults.empty()) return {};
+  kube::Resource options;
+  options.group = "meta.k8s.io";
+  options.kind = kind;
+  return std::unexpected(invalid(options, "", faults));
 }
 
 std::expected<DeleteOptions, kube::Status> delete_options(const http::Request& request) {
@@ -153,18 +191,30 @@ http::Response answer(WriteResult result, int code) {
 
 http::Response patch(Cluster& cluster, const http::Request& request, const kubeapi::ApiPath& path,
                      bool status) {
-  // JSON patches and server-side apply are not offered.
+  // JSON patches are not offered.
   const auto type = media_type(request);
-  if (type != kMergePatchType && type != kStrategicMergePatchType) {
+  const bool applies = type == kApplyPatchType;
+  if (!applies && type != kMergePatchType && type != kStrategicMergePatchType) {
     return kubeapi::status_response(unsupported_media_type(std::string(kMergePatchType) + ", " +
-                                                           std::string(kStrategicMergePatchType)));
+                                                           std::string(kStrategicMergePatchType) +
+                                                           ", " + std::string(kApplyPatchType)));
   }
-  auto options = write_options(request.target);
-  if (type == kStrategicMergePatchType) options.patch = PatchKind::kStrategicMerge;
+  if (auto fit = check_options(request, "PatchOptions", applies); !fit) {
+    return kubeapi::status_response(fit.error());
+  }
+  auto options = write_options(request);
+  const kube::ObjectKey key{path.namespace_, path.name};
+  // Of YAML, what is JSON too: that is what kubectl sends.
   auto json = parse_body(request, path.resource->kind);
   if (!json) return kubeapi::status_response(json.error());
-  auto result = cluster.patch(*path.resource, {path.namespace_, path.name}, *json, status, options);
-  return answer(std::move(result), 200);
+  if (applies) {
+    options.patch = PatchKind::kApply;
+    auto result = cluster.apply(*path.resource, key, *std::move(json), status, options);
+    const int code = result && result->created ? 201 : 200;
+    return answer(std::move(result), code);
+  }
+  if (type == kStrategicMergePatchType) options.patch = PatchKind::kStrategicMerge;
+  return answer(cluster.patch(*path.resource, key, *json, status, options), 200);
 }
 
 http::Response handle(Cluster& cluster, const http::Request& request,
@@ -174,7 +224,7 @@ http::Response handle(Cluster& cluster, const http::Request& request,
   if (path.legacy_watch || (resource.namespaced && path.namespace_.empty()))
     return kubeapi::method_not_allowed();
   if (request.body.size() > kWriteBytesMax) return kubeapi::status_response(too_large());
-  const auto options = write_options(request.target);
+  const auto options = write_options(request);
   if (request.method == "POST" && !named) {
     auto object = decode(request, resource);
     if (!object) return kubeapi::status_response(object.error());
