@@ -7,6 +7,7 @@
 #include "pkg/telemetry/log.h"
 #include "pkg/telemetry/metric_names.h"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
@@ -22,6 +23,8 @@ using base::Task;
 /// The API refuses every write with 405, and reads its body first so that the client sees the
 /// answer. What kubectl sends fits; more is 413.
 constexpr std::size_t kRefusedBodyBytesMax = 64 << 10;
+/// An upstream that does not answer holds the end up no longer than this.
+constexpr base::Duration kLeaveMax = std::chrono::seconds(2);
 constexpr base::Duration kLogBlockedAfter = std::chrono::minutes(2);
 
 }  // namespace
@@ -75,7 +78,8 @@ Task<Result<void>> App::start() {
   if (auto ok = start_controllers(); !ok) co_return ok;
   auto policies = Policies::make(
       world_, metrics_, settings_, apiserver_->client(), authorizer_, maps(),
-      [this](const std::vector<policy::Policy>& ranked) { mirrors_->set_policies(ranked); });
+      [this](const std::vector<policy::Policy>& ranked) { mirrors_->set_policies(ranked); },
+      leading_->leadership());
   if (!policies) co_return policies.error();
   policies_ = std::move(*policies);
   if (auto ok = policies_->start(background_); !ok) co_return ok;
@@ -275,6 +279,10 @@ Task<void> App::shut_down() {
   for (auto server = servers_.rbegin(); server != servers_.rend(); ++server) {
     auto draining = (*server)->drain(deadline);
     co_await std::move(draining);
+  }
+  if (policies_) {
+    auto leaving = policies_->leave(std::min(deadline, world_.clock().now() + kLeaveMax));
+    co_await std::move(leaving);
   }
   for (runtime::TaskGroup* group : {&connections_, &background_, &upstream_}) {
     group->stop();

@@ -34,7 +34,8 @@ Policies::Policies(base::World& world, telemetry::Metrics& metrics,
 base::Result<std::unique_ptr<Policies>> Policies::make(
     base::World& world, telemetry::Metrics& metrics, const settings::Settings& settings,
     http::Client& client, access::Authorizer& authorizer,
-    const std::vector<state::Partitions*>& maps, InForce in_force) {
+    const std::vector<state::Partitions*>& maps, InForce in_force,
+    const leader::Leadership& leadership) {
   auto allowed = authorizer.read(
       "", {.plural_group = kube::concurrent_map_policies().plural_group(), .namespace_ = ""});
   if (!allowed) return allowed.error();
@@ -45,6 +46,7 @@ base::Result<std::unique_ptr<Policies>> Policies::make(
   options.built.audit = true;
   options.built.consistency = true;
   options.in_force = std::move(in_force);
+  options.leads = [&leadership] { return leadership.leads(); };
   policies->controller_ = std::make_unique<controllers::PolicyController>(
       world, state::Reader(policies->store_), *std::move(allowed), policies->objects_,
       std::vector<policy::PartitionedStore*>(maps.begin(), maps.end()), std::move(options));

@@ -6,6 +6,7 @@
 #include "pkg/http/client.h"
 #include "pkg/kube/object_client.h"
 #include "pkg/kube/reflector.h"
+#include "pkg/leader/leadership.h"
 #include "pkg/runtime/task_group.h"
 #include "pkg/settings/settings.h"
 #include "pkg/state/store.h"
@@ -29,9 +30,12 @@ class Policies {
   static base::Result<std::unique_ptr<Policies>> make(
       base::World& world, telemetry::Metrics& metrics, const settings::Settings& settings,
       http::Client& client, access::Authorizer& authorizer,
-      const std::vector<state::Partitions*>& maps, InForce in_force);
+      const std::vector<state::Partitions*>& maps, InForce in_force,
+      const leader::Leadership& leadership);
   /// Starts the reflector and the controller.
   base::Result<void> start(runtime::TaskGroup& group);
+  /// Takes this instance out of every policy's status, before the tasks are stopped.
+  base::Task<void> leave(base::MonotonicTime deadline) { return controller_->leave(deadline); }
   [[nodiscard]] const controllers::PolicyController& controller() const { return *controller_; }
 
  private:

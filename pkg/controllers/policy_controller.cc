@@ -46,10 +46,13 @@ PolicyController::PolicyController(base::World& world, state::Reader policies,
       allowed_(std::move(allowed)),
       stores_(std::move(stores)),
       options_(std::move(options)),
-      writer_(world.clock(), client, options_.instance, options_.counts_interval),
+      events_(world.clock(), client, options_.instance),
+      writer_(world.clock(), client, events_,
+              {.instance = options_.instance, .counts_interval = options_.counts_interval}),
       controller_(world, controller_options(options_),
                   [this](std::string key) { return reconcile(std::move(key)); }),
-      set_(options_.built) {
+      set_(options_.built),
+      left_(world.clock()) {
   base::Lock lock(mutex_);
   for (policy::PartitionedStore* store : stores_) targets_.push_back({.store = store});
 }
@@ -57,6 +60,9 @@ PolicyController::PolicyController(base::World& world, state::Reader policies,
 Result<void> PolicyController::start(runtime::TaskGroup& group) {
   auto workers = controller_.start(group);
   if (!workers) return workers;
+  auto telling =
+      group.spawn("policy/events", base::Handler::kTimer, [this] { return events_.keep_series(); });
+  if (!telling) return telling;
   return group.spawn("policy/follow", base::Handler::kEvent, [this] { return follow(); });
 }
 
@@ -178,7 +184,8 @@ void PolicyController::enqueue_statuses(base::Duration delay) {
 
 Task<Result<Outcome>> PolicyController::reconcile(std::string key) {
   if (key.starts_with(kStatus)) {
-    auto writing = write_status(key.substr(kStatus.size()));
+    std::string name = key.substr(kStatus.size());
+    auto writing = is_leaving() ? leave_status(std::move(name)) : write_status(std::move(name));
     co_return co_await std::move(writing);
   }
   std::size_t index = 0;
@@ -239,10 +246,45 @@ Task<Result<Outcome>> PolicyController::write_status(std::string name) {
   const auto view = std::ranges::find(now.policies, name,
                                       [](const policy::PolicyView& v) { return v.identity.name; });
   if (!record || view == now.policies.end()) co_return Outcome{};
-  auto writing = writer_.write(std::move(*view), "{" + record->object().body);
-  const auto written = co_await std::move(writing);
-  if (!written) co_return written.error();
-  co_return Outcome{.requeue_after = options_.counts_interval};
+  auto writing = writer_.write(std::move(*view), "{" + record->object().body, options_.leads());
+  const auto again = co_await std::move(writing);
+  if (!again) co_return again.error();
+  co_return Outcome{.requeue_after = *again};
+}
+
+bool PolicyController::is_leaving() const {
+  base::Lock lock(mutex_);
+  return leaving_;
+}
+
+Task<void> PolicyController::leave(base::MonotonicTime deadline) {
+  const auto set = published_.read();
+  {
+    base::Lock lock(mutex_);
+    leaving_ = true;
+    for (const policy::KnownPolicy& known : set->known()) to_leave_.insert(known.identity.name);
+    if (to_leave_.empty()) co_return;
+  }
+  // Through the queue: an entry is given up after the write of it that is under way.
+  enqueue_statuses(base::Duration::zero());
+  auto leaving = left_.wait_until(deadline);
+  if (!co_await std::move(leaving)) telemetry::log_warn("status_entries_left_behind");
+}
+
+Task<Result<Outcome>> PolicyController::leave_status(std::string name) {
+  auto leaving = writer_.leave(name);
+  const auto left = co_await std::move(leaving);
+  // Once only: the leader removes in time what stays behind.
+  if (!left) {
+    telemetry::log_warn("status_entry_left_behind", {{"policy", name}, {"err", left.error()}});
+  }
+  bool last = false;
+  {
+    base::Lock lock(mutex_);
+    last = to_leave_.erase(name) > 0 && to_leave_.empty();
+  }
+  if (last) left_.notify();
+  co_return Outcome{};
 }
 
 policy::Board PolicyController::board() const {

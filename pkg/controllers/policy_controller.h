@@ -12,6 +12,7 @@
 #include "pkg/policy/policy_set.h"
 #include "pkg/runtime/controller.h"
 #include "pkg/runtime/task_group.h"
+#include "pkg/runtime/wakeup.h"
 #include "pkg/state/store.h"
 #include "pkg/telemetry/metrics.h"
 
@@ -19,6 +20,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -35,6 +37,9 @@ struct PolicyControllerOptions {
   base::Duration apply_interval = std::chrono::seconds(1);
   /// How often the entries in a status follow what they count, without another change.
   base::Duration counts_interval = std::chrono::seconds(30);
+  /// Whether this process writes what is said once for all instances. Asked before each write;
+  /// thread-safe, and it neither waits nor throws.
+  std::function<bool()> leads = [] { return true; };
   telemetry::Metrics* metrics = nullptr;  ///< outlives the controller
   /// Told what is in force, best first, when it is looked at anew; by one task.
   std::function<void(const std::vector<policy::Policy>& ranked)> in_force = {};
@@ -60,6 +65,11 @@ class PolicyController {
 
   /// Starts its tasks; they end when `group` is stopped.
   base::Result<void> start(runtime::TaskGroup& group);
+  /// Looks at every status again: for when `leads` has changed.
+  void refresh_statuses() { enqueue_statuses(base::Duration::zero()); }
+  /// Gives up this instance's entry in every status and writes none from now on; returns when it
+  /// is done, at the latest at `deadline`. Once, while the tasks run.
+  base::Task<void> leave(base::MonotonicTime deadline);
 
   /// What there is, as of now. O(policies * stores).
   [[nodiscard]] policy::Board board() const;
@@ -95,12 +105,15 @@ class PolicyController {
   void applied(std::size_t index, std::uint64_t turn, const base::Result<void>& outcome);
   base::Task<base::Result<runtime::Outcome>> write_status(std::string name);
   void enqueue_statuses(base::Duration delay);
+  [[nodiscard]] bool is_leaving() const;
+  base::Task<base::Result<runtime::Outcome>> leave_status(std::string name);
 
   base::Clock& clock_;
   const state::Reader policies_;
   const access::AuthorizedRead allowed_;
   const std::vector<policy::PartitionedStore*> stores_;
   const PolicyControllerOptions options_;
+  EventRecorder events_;
   PolicyStatusWriter writer_;
   runtime::Controller controller_;
   std::map<std::string, Source> sources_;  ///< of follow() alone
@@ -109,6 +122,9 @@ class PolicyController {
   mutable base::Mutex mutex_;
   std::vector<Target> targets_ PK_GUARDED_BY(mutex_);
   bool taken_up_ PK_GUARDED_BY(mutex_) = false;
+  bool leaving_ PK_GUARDED_BY(mutex_) = false;
+  std::set<std::string> to_leave_ PK_GUARDED_BY(mutex_);  ///< policies whose entry still stands
+  runtime::Wakeup left_;
 };
 
 }  // namespace podkeeper::controllers

@@ -1,6 +1,7 @@
 #include "pkg/policy/status.h"
 
 #include "pkg/kube/object.h"
+#include "pkg/kube/resource.h"
 
 #include <nlohmann/json.hpp>
 
@@ -48,6 +49,7 @@ std::optional<Condition> read_condition(const Json& from) {
 
 InstanceStatus read_instance(const Json& from) {
   return {.instance = text(from, "instance"),
+          .heartbeat = time(from, "lastHeartbeatTime"),
           .strategy = text(from, "strategy"),
           .shards = number(from, "shards"),
           .entries = number(from, "entries"),
@@ -73,6 +75,7 @@ Json write_instance(const InstanceStatus& instance) {
   const auto put = [&](const char* name, const std::optional<std::int64_t>& value) {
     if (value) out[name] = *value;
   };
+  if (instance.heartbeat) out["lastHeartbeatTime"] = kube::format_time(*instance.heartbeat);
   if (!instance.strategy.empty()) out["strategy"] = instance.strategy;
   put("shards", instance.shards);
   put("entries", instance.entries);
@@ -85,6 +88,22 @@ Json write_instance(const InstanceStatus& instance) {
   put("p99BeforeNanoseconds", instance.p99_before_nanoseconds);
   put("p99AfterNanoseconds", instance.p99_after_nanoseconds);
   return out;
+}
+
+/// Whether `held` says what `wanted` says.
+bool says(const Status& held, const Condition& wanted) {
+  const Condition* at = held.condition(wanted.type);
+  return at != nullptr && *at == wanted;
+}
+
+std::string configuration(const std::string& name, Json status) {
+  const kube::Resource& resource = kube::concurrent_map_policies();
+  Json object = {{"apiVersion", resource.api_version()},
+                 {"kind", resource.kind},
+                 {"metadata", {{"name", name}}}};
+  // An empty status would be held, and refused as null once nothing is in it.
+  if (!status.empty()) object["status"] = std::move(status);
+  return object.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 }  // namespace
@@ -127,44 +146,60 @@ std::vector<Condition> carry_times(const std::vector<Condition>& before, std::ve
   return now;
 }
 
-std::vector<InstanceStatus> with_instance(std::vector<InstanceStatus> before, InstanceStatus ours) {
-  const auto at = std::ranges::find(before, ours.instance, &InstanceStatus::instance);
-  if (at != before.end()) {
-    *at = std::move(ours);
-    return before;
-  }
-  if (before.size() >= Status::kInstancesMax) {
-    const auto excess = before.size() + 1 - Status::kInstancesMax;
-    before.erase(before.begin(), before.begin() + static_cast<std::ptrdiff_t>(excess));
-  }
-  before.push_back(std::move(ours));
-  return before;
+Gap summary_gap(const Status& held, const Status& wanted) {
+  const bool same =
+      held.observed_generation == wanted.observed_generation &&
+      held.active_strategy == wanted.active_strategy &&
+      held.entries.has_value() == wanted.entries.has_value() &&
+      std::ranges::all_of(wanted.conditions, [&](const Condition& c) { return says(held, c); });
+  if (!same) return Gap::kContent;
+  return held.entries == wanted.entries ? Gap::kNone : Gap::kCounts;
 }
 
-bool same_but_counts(const Status& a, const Status& b) {
-  const auto without = [](Status status) {
-    status.entries.reset();
-    for (InstanceStatus& instance : status.instances) instance.entries.reset();
-    return status;
-  };
-  return without(a) == without(b);
+Gap instance_gap(const InstanceStatus* held, const InstanceStatus& wanted) {
+  if (held == nullptr) return Gap::kContent;
+  InstanceStatus as_held = wanted;
+  as_held.heartbeat = held->heartbeat;
+  if (as_held == *held) return Gap::kNone;
+  if (held->entries && wanted.entries) as_held.entries = held->entries;
+  return as_held == *held ? Gap::kCounts : Gap::kContent;
 }
 
-std::string status_patch(const Status& status, kube::Revision revision) {
-  Json to = {{"observedGeneration", status.observed_generation}};
-  // A merge patch removes what is null.
-  to["activeStrategy"] = status.active_strategy.empty() ? Json() : Json(status.active_strategy);
-  to["entries"] = status.entries ? Json(*status.entries) : Json();
-  to["conditions"] = Json::array();
+std::string summary_configuration(const std::string& name, const Status& status) {
+  Json out = {{"observedGeneration", status.observed_generation}};
+  if (!status.active_strategy.empty()) out["activeStrategy"] = status.active_strategy;
+  if (status.entries) out["entries"] = *status.entries;
+  out["conditions"] = Json::array();
   for (const Condition& condition : status.conditions) {
-    to["conditions"].push_back(write_condition(condition));
+    out["conditions"].push_back(write_condition(condition));
   }
-  to["instances"] = Json::array();
-  for (const InstanceStatus& instance : status.instances) {
-    to["instances"].push_back(write_instance(instance));
+  return configuration(name, std::move(out));
+}
+
+std::string instance_configuration(const std::string& name, const InstanceStatus& instance) {
+  return configuration(name, {{"instances", Json::array({write_instance(instance)})}});
+}
+
+std::string empty_configuration(const std::string& name) {
+  return configuration(name, Json::object());
+}
+
+std::string pruning_patch(std::string_view json, const std::vector<std::string>& gone) {
+  const Json object = Json::parse(json, nullptr, false);
+  Json kept = Json::array();
+  const Json* status = member(object, "status");
+  const Json* instances = status == nullptr ? nullptr : member(*status, "instances");
+  if (instances != nullptr && instances->is_array()) {
+    for (const Json& instance : *instances) {
+      const bool goes = std::ranges::find(gone, text(instance, "instance")) != gone.end();
+      if (!goes) kept.push_back(instance);
+    }
   }
-  const Json patch = {{"metadata", {{"resourceVersion", kube::to_string(revision)}}},
-                      {"status", std::move(to)}};
+  const Json* metadata = member(object, "metadata");
+  const std::string revision =
+      metadata == nullptr ? std::string() : text(*metadata, "resourceVersion");
+  const Json patch = {{"metadata", {{"resourceVersion", revision}}},
+                      {"status", {{"instances", std::move(kept)}}}};
   return patch.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 

@@ -1,7 +1,5 @@
 #pragma once
 
-#include "pkg/kube/resource.h"
-
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -24,6 +22,7 @@ struct Condition {
 /// What one podkeeper process runs; what is not known is left out.
 struct InstanceStatus {
   std::string instance;
+  std::optional<std::int64_t> heartbeat = {};  ///< when it was written, in seconds since 1970
   std::string strategy = {};
   std::optional<std::int64_t> shards = {}, entries = {};
   std::optional<std::int64_t> last_migration = {};  ///< seconds since 1970
@@ -35,8 +34,6 @@ struct InstanceStatus {
 
 /// status of a ConcurrentMapPolicy.
 struct Status {
-  static constexpr std::size_t kInstancesMax = 64;
-
   std::int64_t observed_generation = 0;
   std::string active_strategy = {};  ///< empty: it governs nothing
   std::optional<std::int64_t> entries = {};
@@ -56,14 +53,26 @@ Status read_status(std::string_view json);
 std::vector<Condition> carry_times(const std::vector<Condition>& before, std::vector<Condition> now,
                                    std::int64_t time);
 
-/// The instances of `before` with `ours` in the place of its own entry; the first others go where
-/// there would be more than kInstancesMax.
-std::vector<InstanceStatus> with_instance(std::vector<InstanceStatus> before, InstanceStatus ours);
+/// How far what is held is from what is wanted.
+enum class Gap {
+  kNone,
+  kCounts,   ///< only in numbers that always move: entries
+  kContent,  ///< in what it says
+};
+/// Of what the leader says of a policy: everything but the instances. Conditions of other types
+/// than the wanted ones are not the leader's.
+Gap summary_gap(const Status& held, const Status& wanted);
+/// Of an instance's entry, whenever it was written; null: there is none.
+Gap instance_gap(const InstanceStatus* held, const InstanceStatus& wanted);
 
-/// Whether two statuses say the same but for numbers that always move: entries.
-bool same_but_counts(const Status& a, const Status& b);
+/// Configurations for server-side apply of a policy's status, as JSON: what the leader says, what
+/// an instance says of itself, and nothing, which gives up all that was applied.
+std::string summary_configuration(const std::string& name, const Status& status);
+std::string instance_configuration(const std::string& name, const InstanceStatus& instance);
+std::string empty_configuration(const std::string& name);
 
-/// A JSON merge patch that makes a policy's status this one, if the policy still is at `revision`.
-std::string status_patch(const Status& status, kube::Revision revision);
+/// A JSON merge patch that removes these instances' entries from a policy, given as JSON, if it
+/// still is at that object's revision; the other entries stay as they are, whoever wrote them.
+std::string pruning_patch(std::string_view json, const std::vector<std::string>& gone);
 
 }  // namespace podkeeper::policy

@@ -153,7 +153,7 @@ class Rights(unittest.TestCase):
     def test_they_are_enough_to_mirror_and_to_follow_policies(self):
         with self.policy_followed(granted()) as (server, cluster):
             wait_for("a status", lambda: self.status(cluster).get("activeStrategy") == "LockFree")
-            wait_for("an Event", lambda: ("", "events", "create") in server.asked)
+            wait_for("an Event", lambda: ("events.k8s.io", "events", "create") in server.asked)
             self.assertEqual(server.refused, set())
 
     def test_without_the_right_to_a_status_the_policy_is_followed_and_tells_nothing(self):
@@ -164,10 +164,10 @@ class Rights(unittest.TestCase):
 
     def test_nothing_is_granted_that_is_never_asked_for(self):
         with self.policy_followed(granted()) as (server, _):
-            wait_for("an Event", lambda: ("", "events", "create") in server.asked)
+            wait_for("an Event", lambda: ("events.k8s.io", "events", "create") in server.asked)
             wait_for("a renewal", lambda: RENEWAL in server.asked)
-            # Rare: a get after a conflict; of Events, get and patch to count what is told again.
-            # With list and watch, get is granted by custom.
+            # Rare: a patch of Events, to count what is told again. With list and watch, get is
+            # granted by custom.
             settles = {(group, resource, "get") for group, resource, _ in granted()}
-            settles.add(("", "events", "patch"))
+            settles.add(("events.k8s.io", "events", "patch"))
             self.assertLessEqual(granted() - settles, server.asked)

@@ -116,6 +116,12 @@ TEST(Time, IsWrittenAsItIsRead) {
   }
 }
 
+TEST(Time, AMicroTimeHasSixDigitsAlways) {
+  EXPECT_EQ(format_micro_time(0), "1970-01-01T00:00:00.000000Z");
+  EXPECT_EQ(format_micro_time(1'763'629'200'000'120), "2025-11-20T09:00:00.000120Z");
+  EXPECT_EQ(format_micro_time(-1), "1969-12-31T23:59:59.999999Z");
+}
+
 TEST(JsonString, IsEscapedAsGoEscapesIt) {
   std::string out;
   append_json_string(out, "a\"\\\b\f\n\r\t\x01\x7f<>&/\u00fc\u2028\u2029\xff\xc3");

@@ -18,6 +18,7 @@ Status some_status() {
                           .observed_generation = 3,
                           .last_transition = 1'763'629'200}},
           .instances = {{.instance = "podkeeper-0",
+                         .heartbeat = 1'763'629'300,
                          .strategy = "LockFree",
                          .shards = 256,
                          .entries = 12,
@@ -31,19 +32,33 @@ Status some_status() {
 }
 
 TEST(PolicyStatus, IsReadAsItWasWritten) {
-  EXPECT_EQ(read_status(status_patch(some_status(), {7})), some_status());
-  EXPECT_EQ(read_status(status_patch({}, {7})), Status{});
+  Status held = read_status(summary_configuration("a", some_status()));
+  EXPECT_TRUE(held.instances.empty());
+  held.instances = some_status().instances;
+  EXPECT_EQ(held, some_status());
+  for (const InstanceStatus& instance : some_status().instances) {
+    EXPECT_EQ(read_status(instance_configuration("a", instance)), Status{.instances = {instance}});
+  }
+  EXPECT_EQ(read_status(empty_configuration("a")), Status{});
 }
 
-TEST(PolicyStatus, APatchHoldsOnlyForTheRevisionThatWasRead) {
-  EXPECT_NE(status_patch({}, {77}).find(R"("metadata":{"resourceVersion":"77"})"),
-            std::string::npos);
+TEST(PolicyStatus, AConfigurationNamesItsObjectAndNothingThatIsNotItsOwn) {
+  EXPECT_EQ(empty_configuration("a"),
+            R"({"apiVersion":"podkeeper.dev/v1alpha1","kind":"ConcurrentMapPolicy",)"
+            R"("metadata":{"name":"a"}})");
+  const std::string summary = summary_configuration("a", {});
+  for (const char* absent : {"instances", "activeStrategy", "entries", "null"}) {
+    EXPECT_EQ(summary.find(absent), std::string::npos) << absent;
+  }
 }
 
-TEST(PolicyStatus, APatchRemovesWhatNoLongerHolds) {
-  const std::string patch = status_patch({}, {7});
-  EXPECT_NE(patch.find(R"("activeStrategy":null)"), std::string::npos);
-  EXPECT_NE(patch.find(R"("entries":null)"), std::string::npos);
+TEST(PolicyStatus, PruningKeepsTheOtherEntriesWhateverIsInThem) {
+  const std::string object =
+      R"({"metadata":{"resourceVersion":"77"},"status":{"entries":1,"instances":[)"
+      R"({"instance":"a"},{"instance":"b","later":{"x":1}},{"instance":"c"}]}})";
+  EXPECT_EQ(pruning_patch(object, {"a", "c"}),
+            R"({"metadata":{"resourceVersion":"77"},)"
+            R"("status":{"instances":[{"instance":"b","later":{"x":1}}]}})");
 }
 
 TEST(PolicyStatus, WhatSomebodyElseWroteWrongCountsAsAbsent) {
@@ -68,25 +83,29 @@ TEST(PolicyStatus, ATransitionTimeMovesOnlyWithItsStatus) {
   EXPECT_EQ(now[2].last_transition, 9);
 }
 
-TEST(PolicyStatus, AnInstanceReplacesItsOwnEntryAlone) {
-  auto instances =
-      with_instance({{.instance = "a"}, {.instance = "b"}}, {.instance = "a", .strategy = "Mutex"});
-  ASSERT_EQ(instances.size(), 2u);
-  EXPECT_EQ(instances[0].strategy, "Mutex");
-  for (int i = 0; i < 200; ++i) {
-    instances = with_instance(std::move(instances), {.instance = "x" + std::to_string(i)});
-  }
-  EXPECT_EQ(instances.size(), Status::kInstancesMax);
-  EXPECT_EQ(instances.back().instance, "x199");
+TEST(PolicyStatus, CountsAloneAreASmallerGapThanContent) {
+  Status wanted = some_status();
+  EXPECT_EQ(summary_gap(some_status(), wanted), Gap::kNone);
+  wanted.entries = 99;
+  EXPECT_EQ(summary_gap(some_status(), wanted), Gap::kCounts);
+  wanted.conditions[0].message = "another";
+  EXPECT_EQ(summary_gap(some_status(), wanted), Gap::kContent);
+
+  const InstanceStatus held = some_status().instances[0];
+  InstanceStatus ours = held;
+  ours.heartbeat = 1;
+  EXPECT_EQ(instance_gap(&held, ours), Gap::kNone);
+  ours.entries = 99;
+  EXPECT_EQ(instance_gap(&held, ours), Gap::kCounts);
+  ours.entries.reset();
+  EXPECT_EQ(instance_gap(&held, ours), Gap::kContent);
+  EXPECT_EQ(instance_gap(nullptr, ours), Gap::kContent);
 }
 
-TEST(PolicyStatus, CountsAloneAreNoChangeWorthWritingAtOnce) {
-  Status other = some_status();
-  other.entries = 99;
-  other.instances[0].entries = 99;
-  EXPECT_TRUE(same_but_counts(some_status(), other));
-  other.instances[0].strategy = "Mutex";
-  EXPECT_FALSE(same_but_counts(some_status(), other));
+TEST(PolicyStatus, AConditionOfSomebodyElseIsNoGap) {
+  Status held = some_status();
+  held.conditions.push_back({.type = "example.com/Reviewed", .holds = true});
+  EXPECT_EQ(summary_gap(held, some_status()), Gap::kNone);
 }
 
 }  // namespace

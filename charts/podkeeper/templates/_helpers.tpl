@@ -109,9 +109,9 @@ leaderElectResourceNamespace: {{ .Release.Namespace | quote }}
 
 {{/*
 What podkeeper needs, and no more: a rule a group for the mirrors of `config.resources`, and what
-following policies takes: reading them, writing their status, telling of them by core Events, whose
-counts go up by a get and a patch. How a custom resource is shown stands in its definition; only a
-custom one's group has to be a domain.
+following policies takes: reading them, writing their status, telling of them by Events, of which
+a series goes up by a patch. How a custom resource is shown stands in its definition; only a custom
+one's group has to be a domain.
 */}}
 {{- define "podkeeper.rules" -}}
 {{- $groups := dict }}
@@ -142,9 +142,9 @@ custom one's group has to be a domain.
 - apiGroups: ["podkeeper.dev"]
   resources: ["concurrentmappolicies/status"]
   verbs: ["patch"]
-- apiGroups: [""]
+- apiGroups: ["events.k8s.io"]
   resources: ["events"]
-  verbs: ["create", "get", "patch"]
+  verbs: ["create", "patch"]
 {{- end }}
 
 {{/* A scrape's settings, the same for ServiceMonitor and PodMonitor. */}}
