@@ -1,5 +1,7 @@
 #include "daemon/policies.h"
 
+#include "pkg/runtime/wakeup.h"
+
 #include <utility>
 
 #include "daemon/instance.h"
@@ -23,9 +25,14 @@ kube::ReflectorOptions reflector_options(const settings::Settings& settings) {
 }  // namespace
 
 Policies::Policies(base::World& world, telemetry::Metrics& metrics,
-                   const settings::Settings& settings, http::Client& client)
-    : client_(client),
+                   const settings::Settings& settings, http::Client& client,
+                   leader::Leadership& leadership)
+    : clock_(world.clock()),
+      client_(client),
+      leadership_(leadership),
       objects_(world, client_),
+      leaders_objects_(world, client_,
+                       kube::ObjectClientOptions{.write_until = leader::until_of(leadership)}),
       store_(
           world.clock(),
           state::StoreOptions{.resource = kube::concurrent_map_policies(), .map = {}, .log = {}}),
@@ -34,12 +41,11 @@ Policies::Policies(base::World& world, telemetry::Metrics& metrics,
 base::Result<std::unique_ptr<Policies>> Policies::make(
     base::World& world, telemetry::Metrics& metrics, const settings::Settings& settings,
     http::Client& client, access::Authorizer& authorizer,
-    const std::vector<state::Partitions*>& maps, InForce in_force,
-    const leader::Leadership& leadership) {
+    const std::vector<state::Partitions*>& maps, InForce in_force, leader::Leadership& leadership) {
   auto allowed = authorizer.read(
       "", {.plural_group = kube::concurrent_map_policies().plural_group(), .namespace_ = ""});
   if (!allowed) return allowed.error();
-  std::unique_ptr<Policies> policies(new Policies(world, metrics, settings, client));
+  std::unique_ptr<Policies> policies(new Policies(world, metrics, settings, client, leadership));
   controllers::PolicyControllerOptions options;
   options.instance = instance_name();
   options.metrics = &metrics;
@@ -47,6 +53,7 @@ base::Result<std::unique_ptr<Policies>> Policies::make(
   options.built.consistency = true;
   options.in_force = std::move(in_force);
   options.leads = [&leadership] { return leadership.leads(); };
+  options.leaders_client = &policies->leaders_objects_;
   policies->controller_ = std::make_unique<controllers::PolicyController>(
       world, state::Reader(policies->store_), *std::move(allowed), policies->objects_,
       std::vector<policy::PartitionedStore*>(maps.begin(), maps.end()), std::move(options));
@@ -57,7 +64,20 @@ base::Result<void> Policies::start(runtime::TaskGroup& group) {
   auto reflecting = group.spawn("reflector concurrentmappolicies.podkeeper.dev",
                                 base::Handler::kEvent, [this] { return reflector_.run(); });
   if (!reflecting) return reflecting;
+  auto following = group.spawn("policy/leadership", base::Handler::kEvent,
+                               [this] { return follow_leadership(); });
+  if (!following) return following;
   return controller_->start(group);
+}
+
+base::Task<void> Policies::follow_leadership() {
+  runtime::Wakeup wakeup(clock_);
+  const auto subscription = leadership_.subscribe(wakeup);
+  while (true) {
+    auto changed = wakeup.wait();
+    co_await std::move(changed);
+    controller_->refresh_statuses();
+  }
 }
 
 }  // namespace podkeeper::daemon

@@ -31,7 +31,7 @@ class Policies {
       base::World& world, telemetry::Metrics& metrics, const settings::Settings& settings,
       http::Client& client, access::Authorizer& authorizer,
       const std::vector<state::Partitions*>& maps, InForce in_force,
-      const leader::Leadership& leadership);
+      leader::Leadership& leadership);
   /// Starts the reflector and the controller.
   base::Result<void> start(runtime::TaskGroup& group);
   /// Takes this instance out of every policy's status, before the tasks are stopped.
@@ -40,10 +40,15 @@ class Policies {
 
  private:
   Policies(base::World& world, telemetry::Metrics& metrics, const settings::Settings& settings,
-           http::Client& client);
+           http::Client& client, leader::Leadership& leadership);
+  /// Has the statuses looked at when this process begins to lead.
+  base::Task<void> follow_leadership();
 
+  base::Clock& clock_;
   http::Client& client_;
+  leader::Leadership& leadership_;
   kube::ObjectClient objects_;
+  kube::ObjectClient leaders_objects_;  ///< sends in the leader's term only
   state::Store store_;
   kube::Reflector reflector_;
   std::unique_ptr<controllers::PolicyController> controller_;

@@ -40,6 +40,9 @@ struct PolicyControllerOptions {
   /// Whether this process writes what is said once for all instances. Asked before each write;
   /// thread-safe, and it neither waits nor throws.
   std::function<bool()> leads = [] { return true; };
+  /// Sends what is written while `leads`, and no later; null: the one client sends everything.
+  /// Outlives the controller.
+  kube::ObjectClient* leaders_client = nullptr;
   telemetry::Metrics* metrics = nullptr;  ///< outlives the controller
   /// Told what is in force, best first, when it is looked at anew; by one task.
   std::function<void(const std::vector<policy::Policy>& ranked)> in_force = {};

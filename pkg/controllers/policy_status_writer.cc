@@ -74,6 +74,7 @@ PolicyStatusWriter::PolicyStatusWriter(base::Clock& clock, kube::ObjectClient& c
                                        EventRecorder& events, PolicyStatusWriterOptions options)
     : clock_(clock),
       client_(client),
+      leaders_client_(options.leaders_client == nullptr ? client : *options.leaders_client),
       events_(events),
       options_(std::move(options)),
       manager_((kLeaderManager + ("-" + options_.instance)).substr(0, kManagerBytesMax)) {}
@@ -205,8 +206,9 @@ Task<Result<bool>> PolicyStatusWriter::prune(std::shared_ptr<Record> record,
   if (gone.empty() || wait_for(*record, record->writes)) co_return false;
   // Not by applying nothing as the silent one's manager: an entry may be of a manager whose name
   // nobody knows.
-  auto patching = client_.merge_patch(kube::concurrent_map_policies(), key_of(view.identity.name),
-                                      "status", policy::pruning_patch(record->body, gone));
+  auto patching =
+      leaders_client_.merge_patch(kube::concurrent_map_policies(), key_of(view.identity.name),
+                                  "status", policy::pruning_patch(record->body, gone));
   auto patched = co_await std::move(patching);
   if (!patched) {
     // Somebody wrote meanwhile: the mirror brings it, and the next look decides anew.
@@ -225,11 +227,12 @@ Task<Result<bool>> PolicyStatusWriter::prune(std::shared_ptr<Record> record,
 Task<Result<bool>> PolicyStatusWriter::apply(std::shared_ptr<Record> record,
                                              policy::Identity policy, Application application) {
   if (wait_for(*record, record->writes)) co_return false;
+  kube::ObjectClient& client = application.leads ? leaders_client_ : client_;
   bool force = false;
   while (true) {
-    auto applying = client_.apply(kube::concurrent_map_policies(), key_of(policy.name), "status",
-                                  application.configuration,
-                                  {.field_manager = application.manager, .force = force});
+    auto applying = client.apply(kube::concurrent_map_policies(), key_of(policy.name), "status",
+                                 application.configuration,
+                                 {.field_manager = application.manager, .force = force});
     auto applied = co_await std::move(applying);
     if (applied) {
       if (!force) record->conflicts.erase(application.manager);

@@ -25,6 +25,8 @@ struct PolicyStatusWriterOptions {
   /// ... and the leader removes one that it has seen unchanged for this long. By its own clock from
   /// when it saw it first, as leader election judges leases: clocks need not agree.
   base::Duration silent_after = std::chrono::minutes(30);
+  /// Sends what the leader writes; null: the one client sends everything. Outlives the writer.
+  kube::ObjectClient* leaders_client = nullptr;
 };
 
 /// Writes the status of policies by server-side apply: each instance its own entry of
@@ -105,6 +107,7 @@ class PolicyStatusWriter {
 
   base::Clock& clock_;
   kube::ObjectClient& client_;
+  kube::ObjectClient& leaders_client_;
   EventRecorder& events_;
   const PolicyStatusWriterOptions options_;
   const std::string manager_;  ///< of the instance's own entry
