@@ -26,6 +26,8 @@ KINDS = {
     "networkpolicy-networking-v1": "io.k8s.api.networking.v1.NetworkPolicy",
     "pod-v1": "io.k8s.api.core.v1.Pod",
     "poddisruptionbudget-policy-v1": "io.k8s.api.policy.v1.PodDisruptionBudget",
+    "role-rbac-v1": "io.k8s.api.rbac.v1.Role",
+    "rolebinding-rbac-v1": "io.k8s.api.rbac.v1.RoleBinding",
     "service-v1": "io.k8s.api.core.v1.Service",
     "serviceaccount-v1": "io.k8s.api.core.v1.ServiceAccount",
 }
@@ -44,6 +46,7 @@ REQUIRED = {
     "io.k8s.api.networking.v1.NetworkPolicySpec": ["podSelector"],
     "io.k8s.api.rbac.v1.ClusterRoleBinding": ["roleRef"],
     "io.k8s.api.rbac.v1.PolicyRule": ["verbs"],
+    "io.k8s.api.rbac.v1.RoleBinding": ["roleRef"],
     "io.k8s.api.rbac.v1.RoleRef": ["apiGroup", "kind", "name"],
     "io.k8s.api.rbac.v1.Subject": ["kind", "name"],
 }
