@@ -194,8 +194,8 @@ bool ends_with_any(std::string_view name, std::initializer_list<const char*> suf
 
 TEST(MetricNames, FollowTheConventions) {
   const std::regex valid_name("[a-z][a-z0-9_]*");
-  const std::set<std::string> reused = {"process",    "rest",       "workqueue",
-                                        "controller", "kubernetes", "podkeeper"};
+  const std::set<std::string> reused = {"process",    "rest",   "workqueue", "controller",
+                                        "kubernetes", "leader", "podkeeper"};
   for (const MetricDesc* metric : all_metrics()) {
     SCOPED_TRACE(metric->name);
     const std::string name = metric->name;
