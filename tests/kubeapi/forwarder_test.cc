@@ -77,12 +77,12 @@ TEST_F(Forwards, HandOnThatThereIsNoSuchObject) {
   EXPECT_EQ(ask("/api/v1/namespaces/shop/pods/x").value().status, 404);
 }
 
-TEST_F(Forwards, HandOnNothingThatUpstreamSaysOfPodkeeperItself) {
-  for (const int status : {401, 403, 429, 500, 503}) {
-    script({{.bytes = http_answer(status, "{}")}});
-    EXPECT_FALSE(ask("/api/v1/pods").has_value()) << status;
-    upstream_.reset();
-  }
+class ForwardsOnlyAnswers : public Forwards, public ::testing::WithParamInterface<int> {};
+INSTANTIATE_TEST_SUITE_P(Statuses, ForwardsOnlyAnswers, ::testing::Values(401, 403, 429, 500, 503));
+
+TEST_P(ForwardsOnlyAnswers, NotWhatUpstreamSaysOfPodkeeperItself) {
+  script({{.bytes = http_answer(GetParam(), "{}")}});
+  EXPECT_FALSE(ask("/api/v1/pods").has_value());
 }
 
 TEST_F(Forwards, AreNoMoreThanTheirLimitAtATime) {
