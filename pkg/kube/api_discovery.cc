@@ -1,5 +1,7 @@
 #include "pkg/kube/api_discovery.h"
 
+#include "pkg/kube/json_member.h"
+
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -28,23 +30,10 @@ bool is_kind(std::string_view kind) noexcept {
          });
 }
 
-/// The member, or null where `object` is none or lacks it.
-const Json& at(const Json& object, const char* key) {
-  static const Json kNothing;
-  if (!object.is_object()) return kNothing;
-  const auto found = object.find(key);
-  return found == object.end() ? kNothing : *found;
-}
-
-std::string text(const Json& object, const char* key) {
-  const auto& value = at(object, key);
-  return value.is_string() ? value.get<std::string>() : "";
-}
-
 /// The texts of a list that could stand in a path.
 std::vector<std::string> names(const Json& object, const char* key) {
   std::vector<std::string> found;
-  for (const auto& item : at(object, key)) {
+  for (const auto& item : member_of(object, key)) {
     if (item.is_string() && is_path_name(item.get_ref<const std::string&>())) {
       found.push_back(item.get<std::string>());
     }
@@ -60,10 +49,10 @@ Error wrong(std::string_view document, std::string_view problem) {
 Result<Json> read(std::string_view json, const char* kind, const char* list) {
   Json document = Json::parse(json, nullptr, /*allow_exceptions=*/false);
   if (document.is_discarded()) return wrong(kind, "is no JSON");
-  if (text(document, "kind") != kind) {
-    return wrong(kind, "is of the kind \"" + text(document, "kind").substr(0, 64) + "\"");
+  if (text_of(document, "kind") != kind) {
+    return wrong(kind, "is of the kind \"" + text_of(document, "kind").substr(0, 64) + "\"");
   }
-  const auto& items = at(document, list);
+  const auto& items = member_of(document, list);
   if (!items.is_array() && !items.is_null()) {
     return wrong(kind, "has no list in ." + std::string(list));
   }
@@ -82,24 +71,24 @@ std::optional<OfferedResource> read_aggregated_resource(const Json& entry,
   OfferedResource found;
   found.resource.group = in.group;
   found.resource.version = in.version;
-  found.resource.plural = text(entry, "resource");
-  found.resource.singular = text(entry, "singularResource");
-  found.resource.kind = text(at(entry, "responseKind"), "kind");
-  found.resource.namespaced = text(entry, "scope") == "Namespaced";
+  found.resource.plural = text_of(entry, "resource");
+  found.resource.singular = text_of(entry, "singularResource");
+  found.resource.kind = text_of(member_of(entry, "responseKind"), "kind");
+  found.resource.namespaced = text_of(entry, "scope") == "Namespaced";
   // Without a kind an entry only carries subresources.
   if (!is_path_name(found.resource.plural) || !is_kind(found.resource.kind)) return std::nullopt;
   read_common(entry, found);
-  for (const auto& subresource : at(entry, "subresources")) {
-    found.subresources.push_back(text(subresource, "subresource"));
+  for (const auto& subresource : member_of(entry, "subresources")) {
+    found.subresources.push_back(text_of(subresource, "subresource"));
   }
   return found;
 }
 
 std::optional<OfferedVersion> read_aggregated_version(const Json& entry, const std::string& group) {
-  OfferedVersion found{.group = group, .version = text(entry, "version"), .resources = {}};
+  OfferedVersion found{.group = group, .version = text_of(entry, "version"), .resources = {}};
   if (!is_path_name(found.version)) return std::nullopt;
-  found.stale = text(entry, "freshness") == "Stale";
-  for (const auto& resource : at(entry, "resources")) {
+  found.stale = text_of(entry, "freshness") == "Stale";
+  for (const auto& resource : member_of(entry, "resources")) {
     if (auto one = read_aggregated_resource(resource, found)) {
       found.resources.push_back(*std::move(one));
     }
@@ -121,10 +110,10 @@ Result<std::vector<OfferedVersion>> parse_aggregated_discovery(std::string_view 
   const auto document = read(json, "APIGroupDiscoveryList", "items");
   if (!document) return document.error();
   std::vector<OfferedVersion> found;
-  for (const auto& item : at(*document, "items")) {
-    const std::string group = text(at(item, "metadata"), "name");
+  for (const auto& item : member_of(*document, "items")) {
+    const std::string group = text_of(member_of(item, "metadata"), "name");
     if (!group.empty() && !is_path_name(group)) continue;
-    for (const auto& entry : at(item, "versions")) {
+    for (const auto& entry : member_of(item, "versions")) {
       if (auto version = read_aggregated_version(entry, group))
         found.push_back(*std::move(version));
     }
@@ -139,15 +128,15 @@ Result<std::vector<GroupVersions>> parse_group_list(std::string_view json) {
   const auto document = read(json, "APIGroupList", "groups");
   if (!document) return document.error();
   std::vector<GroupVersions> found;
-  for (const auto& item : at(*document, "groups")) {
-    GroupVersions group{.group = text(item, "name"), .versions = {}};
+  for (const auto& item : member_of(*document, "groups")) {
+    GroupVersions group{.group = text_of(item, "name"), .versions = {}};
     if (!is_path_name(group.group)) continue;
-    for (const auto& entry : at(item, "versions")) {
-      auto version = text(entry, "version");
+    for (const auto& entry : member_of(item, "versions")) {
+      auto version = text_of(entry, "version");
       if (is_path_name(version)) group.versions.push_back(std::move(version));
     }
     const auto preferred =
-        std::ranges::find(group.versions, text(at(item, "preferredVersion"), "version"));
+        std::ranges::find(group.versions, text_of(member_of(item, "preferredVersion"), "version"));
     if (preferred != group.versions.end()) {
       std::rotate(group.versions.begin(), preferred, preferred + 1);
     }
@@ -162,8 +151,8 @@ Result<OfferedVersion> parse_resource_list(std::string_view json, std::string gr
   if (!document) return document.error();
   OfferedVersion found{.group = std::move(group), .version = std::move(version), .resources = {}};
   std::vector<std::pair<std::string, std::string>> subresources;
-  for (const auto& entry : at(*document, "resources")) {
-    auto name = text(entry, "name");
+  for (const auto& entry : member_of(*document, "resources")) {
+    auto name = text_of(entry, "name");
     if (const auto slash = name.find('/'); slash != std::string::npos) {
       subresources.emplace_back(name.substr(0, slash), name.substr(slash + 1));
       continue;
@@ -172,9 +161,9 @@ Result<OfferedVersion> parse_resource_list(std::string_view json, std::string gr
     one.resource.group = found.group;
     one.resource.version = found.version;
     one.resource.plural = std::move(name);
-    one.resource.singular = text(entry, "singularName");
-    one.resource.kind = text(entry, "kind");
-    one.resource.namespaced = at(entry, "namespaced") == Json(true);
+    one.resource.singular = text_of(entry, "singularName");
+    one.resource.kind = text_of(entry, "kind");
+    one.resource.namespaced = member_of(entry, "namespaced") == Json(true);
     if (!is_path_name(one.resource.plural) || !is_kind(one.resource.kind)) continue;
     read_common(entry, one);
     found.resources.push_back(std::move(one));
