@@ -123,7 +123,7 @@ pk_real_cluster() {
   export PK_KUBEAPI="${paths[0]}" PK_ETCD_DATA="${paths[1]}" PK_BIN
   PK_BIN=$(cd "$1" && pwd)
   # shellcheck disable=SC2034  # for the sourcing script
-  PK_PYTHON=(env PYTHONPATH=tests/e2e PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3)
+  PK_PYTHON=(env PYTHONPATH=tests/e2e:tests/faults PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3)
 }
 
 # pk_summary FILE: what a proof or benchmark says of itself, the first sentence of its comment.
