@@ -4,6 +4,7 @@
 #include "pkg/kubeapi/errors.h"
 #include "pkg/simkube/cluster_state.h"
 #include "pkg/simkube/events.h"
+#include "pkg/simkube/json_patch.h"
 #include "pkg/simkube/rules.h"
 #include "pkg/simkube/stored_resources.h"
 #include "pkg/simkube/strategic_merge.h"
@@ -219,6 +220,21 @@ WriteResult Cluster::update(const kube::Resource& resource, const kube::ObjectKe
   return warned(std::move(written), unknown, options);
 }
 
+namespace {
+
+std::expected<void, kube::Status> apply_patch(Json& object, const Json& patch, PatchKind kind) {
+  if (kind == PatchKind::kJson) return json_patch(object, patch);
+  if (kind != PatchKind::kStrategicMerge) {
+    object.merge_patch(patch);
+    return {};
+  }
+  auto merged = strategic_merge(object, patch);
+  if (!merged) return std::unexpected(kubeapi::bad_request(std::move(merged.error())));
+  return {};
+}
+
+}  // namespace
+
 WriteResult Cluster::patch(const kube::Resource& resource, const kube::ObjectKey& key,
                            const Json& patch, bool status, const WriteOptions& options) {
   base::Lock lock(state_->mutex);
@@ -230,10 +246,8 @@ WriteResult Cluster::patch(const kube::Resource& resource, const kube::ObjectKey
   if (!current) return refuse(kubeapi::not_found(resource, key.name));
   (*current)["apiVersion"] = resource.api_version();
   Json next = *current;
-  if (!strategic) {
-    next.merge_patch(patch);
-  } else if (auto merged = strategic_merge(next, patch); !merged) {
-    return refuse(kubeapi::bad_request(std::move(merged.error())));
+  if (auto patched = apply_patch(next, patch, options.patch); !patched) {
+    return refuse(std::move(patched.error()));
   }
   if (!next.is_object() || !next.contains("metadata") || !next["metadata"].is_object()) {
     return refuse(kubeapi::bad_request("the patch leaves no object with metadata"));

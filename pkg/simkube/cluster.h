@@ -37,7 +37,7 @@ struct ClusterOptions {
 /// warning, or 400.
 enum class UnknownFields { kIgnore, kWarn, kRefuse };
 
-enum class PatchKind : std::uint8_t { kMerge, kStrategicMerge, kApply };
+enum class PatchKind : std::uint8_t { kMerge, kStrategicMerge, kJson, kApply };
 
 /// How a client wants one write done.
 struct WriteOptions {

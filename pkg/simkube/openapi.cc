@@ -24,10 +24,6 @@ constexpr std::string_view kIndexPath = "/openapi/v3";
 /// "api/v1", or "apis/podkeeper.dev/v1alpha1".
 std::string document_name(const kube::Resource& resource) { return resource.api_root().substr(1); }
 
-Json kind_of(const kube::Resource& resource) {
-  return {{"group", resource.group}, {"kind", resource.kind}, {"version", resource.version}};
-}
-
 Json parameter(const char* name, const char* in, bool needed) {
   Json parameter = {{"name", name}, {"in", in}, {"schema", {{"type", "string"}}}};
   if (needed) parameter["required"] = true;
@@ -40,7 +36,7 @@ Json operation(const kube::Resource& resource, const char* action, bool writes) 
   Json operation = {{"operationId", action + resource.kind},
                     {"responses", {{"200", {{"description", "OK"}, {"content", content}}}}},
                     {"x-kubernetes-action", action},
-                    {"x-kubernetes-group-version-kind", kind_of(resource)}};
+                    {"x-kubernetes-group-version-kind", openapi_kind(resource)}};
   if (!writes) return operation;
   Json parameters = Json::array();
   for (const char* name : {"dryRun", "fieldManager", "fieldValidation"}) {
@@ -130,6 +126,10 @@ std::string openapi_schema_name(const kube::Resource& resource) {
   return name + resource.version + "." + resource.kind;
 }
 
+Json openapi_kind(const kube::Resource& resource) {
+  return {{"group", resource.group}, {"kind", resource.kind}, {"version", resource.version}};
+}
+
 Json openapi_schema(const kube::Resource& resource, const Cluster::Offer& offer) {
   Json schema = {{"type", "object"}};
   for (const auto& definition : offer.definitions) {
@@ -146,7 +146,7 @@ Json openapi_schema(const kube::Resource& resource, const Cluster::Offer& offer)
   }
   schema["properties"]["metadata"] = {{"type", "object"},
                                       {"description", "Standard object's metadata."}};
-  schema["x-kubernetes-group-version-kind"] = Json::array({kind_of(resource)});
+  schema["x-kubernetes-group-version-kind"] = Json::array({openapi_kind(resource)});
   return schema;
 }
 

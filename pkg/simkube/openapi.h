@@ -18,6 +18,8 @@ inline constexpr std::string_view kOpenApiTitle = "simkube";
 inline constexpr std::string_view kOpenApiVersion = "v1.36.2";
 /// "dev.podkeeper.v1alpha1.ConcurrentMapPolicy": the group's domain turned around.
 std::string openapi_schema_name(const kube::Resource& resource);
+/// What the extension x-kubernetes-group-version-kind says of it.
+Json openapi_kind(const kube::Resource& resource);
 /// The schema of one kind with what every object has and the extension that names its kind.
 Json openapi_schema(const kube::Resource& resource, const Cluster::Offer& offer);
 

@@ -11,10 +11,16 @@ namespace podkeeper::simkube {
 namespace {
 
 /// Field numbers of gnostic's openapiv2/OpenAPIv2.proto, as far as they are written here.
-enum class Document : unsigned { kSwagger = 1, kInfo = 2, kDefinitions = 9 };
+enum class Document : unsigned { kSwagger = 1, kInfo = 2, kPaths = 8, kDefinitions = 9 };
 enum class Info : unsigned { kTitle = 1, kVersion = 2 };
 enum class Named : unsigned { kName = 1, kValue = 2 };
 enum class Only : unsigned { kFirst = 1 };  // Definitions, Properties, ItemsItem, TypeItem, ...
+enum class Paths : unsigned { kPath = 2 };
+enum class PathItem : unsigned { kPatch = 8 };
+enum class Operation : unsigned { kParameters = 8, kVendorExtension = 13 };
+enum class Parameter : unsigned { kNonBody = 2 };
+enum class NonBody : unsigned { kQuery = 3 };
+enum class Query : unsigned { kIn = 2, kName = 4, kType = 6 };
 enum class Field : unsigned {
   kFormat = 2,
   kDescription = 4,
@@ -91,19 +97,38 @@ std::string schema_message(const Json& schema) {
   return message;
 }
 
+std::string kind_extension(const std::string& json) {
+  // JSON is YAML.
+  return named("x-kubernetes-group-version-kind", only(Any::kYaml, json));
+}
+
+/// Where one object of the resource is: that its PATCH takes dryRun is what kubectl looks for
+/// before `--dry-run=server`.
+std::string path_message(const kube::Resource& resource) {
+  std::string query;
+  add(query, Query::kIn, "query");
+  add(query, Query::kName, "dryRun");
+  add(query, Query::kType, "string");
+  std::string patch;
+  add(patch, Operation::kParameters,
+      only(Only::kFirst, only(Parameter::kNonBody, only(NonBody::kQuery, query))));
+  add(patch, Operation::kVendorExtension, kind_extension(openapi_kind(resource).dump()));
+  const auto collection = resource.namespaced ? resource.path("{namespace}") : resource.path();
+  return named(collection + "/{name}", only(PathItem::kPatch, patch));
+}
+
 }  // namespace
 
 std::string openapi_v2_document(const Cluster::Offer& offer) {
-  std::string definitions;
+  std::string paths, definitions;
+  for (const auto& served : offer.served) add(paths, Paths::kPath, path_message(served.resource));
   for (const auto& definition : offer.definitions) {
     for (const auto& version : definition->versions) {
       if (!version.served) continue;
       const Json schema = openapi_schema(version.resource, offer);
       std::string message = schema_message(schema);
-      // JSON is YAML.
-      const auto kinds = schema["x-kubernetes-group-version-kind"].dump();
       add(message, Field::kVendorExtension,
-          named("x-kubernetes-group-version-kind", only(Any::kYaml, kinds)));
+          kind_extension(schema["x-kubernetes-group-version-kind"].dump()));
       add(definitions, Only::kFirst, named(openapi_schema_name(version.resource), message));
     }
   }
@@ -113,6 +138,7 @@ std::string openapi_v2_document(const Cluster::Offer& offer) {
   std::string document;
   add(document, Document::kSwagger, "2.0");
   add(document, Document::kInfo, info);
+  add(document, Document::kPaths, paths);
   add(document, Document::kDefinitions, definitions);
   return document;
 }

@@ -84,6 +84,39 @@ constexpr Member kServiceAccount[] = {
     {4, "automountServiceAccountToken", Kind::kBool},
 };
 constexpr Member kNamespace[] = {{1, "metadata", Kind::kMessage, &kMetadata}};
+constexpr Member kPortMembers[] = {
+    {1, "name"}, {3, "containerPort", Kind::kNumber}, {4, "protocol"}};
+constexpr Message kPort{kPortMembers};
+constexpr Member kVariableMembers[] = {{1, "name"}, {2, "value"}};
+constexpr Message kVariable{kVariableMembers};
+constexpr Member kContainerMembers[] = {
+    {1, "name"},
+    {2, "image"},
+    {3, "command", Kind::kTexts},
+    {4, "args", Kind::kTexts},
+    {5, "workingDir"},
+    {6, "ports", Kind::kMessages, &kPort},
+    {7, "env", Kind::kMessages, &kVariable},
+};
+constexpr Message kContainer{kContainerMembers};
+constexpr Member kPodSpecMembers[] = {{2, "containers", Kind::kMessages, &kContainer},
+                                      {3, "restartPolicy"}};
+constexpr Message kPodSpec{kPodSpecMembers};
+constexpr Member kTemplateMembers[] = {{1, "metadata", Kind::kMessage, &kMetadata},
+                                       {2, "spec", Kind::kMessage, &kPodSpec}};
+constexpr Message kTemplate{kTemplateMembers};
+constexpr Member kSelectorMembers[] = {{1, "matchLabels", Kind::kTextMap}};
+constexpr Message kSelector{kSelectorMembers};
+constexpr Member kDeploymentSpecMembers[] = {
+    {1, "replicas", Kind::kNumber},
+    {2, "selector", Kind::kMessage, &kSelector},
+    {3, "template", Kind::kMessage, &kTemplate},
+};
+constexpr Message kDeploymentSpec{kDeploymentSpecMembers};
+constexpr Member kDeployment[] = {
+    {1, "metadata", Kind::kMessage, &kMetadata},
+    {2, "spec", Kind::kMessage, &kDeploymentSpec},
+};
 constexpr Member kDeleteOptions[] = {
     {1, "gracePeriodSeconds", Kind::kNumber},
     {2, "preconditions", Kind::kMessage, &kPreconditions},
@@ -93,10 +126,11 @@ struct KnownKind {
   std::string_view name;
   Message message;
 };
-/// All of the core group's v1, and DeleteOptions, which any version may call its own.
+/// No two groups have one of the same name here; DeleteOptions any version may call its own.
 constexpr KnownKind kKinds[] = {
-    {"ConfigMap", {kConfigMap}}, {"DeleteOptions", {kDeleteOptions}},   {"Namespace", {kNamespace}},
-    {"Secret", {kSecret}},       {"ServiceAccount", {kServiceAccount}},
+    {"ConfigMap", {kConfigMap}},   {"DeleteOptions", {kDeleteOptions}},
+    {"Deployment", {kDeployment}}, {"Namespace", {kNamespace}},
+    {"Secret", {kSecret}},         {"ServiceAccount", {kServiceAccount}},
 };
 
 // The envelope, runtime.Unknown.

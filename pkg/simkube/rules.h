@@ -47,6 +47,7 @@ kube::Status precondition_failed(const kube::Resource& resource, std::string_vie
                                  std::string_view held);
 /// 415; `accepted` are the media types that are.
 kube::Status unsupported_media_type(std::string_view accepted);
+inline constexpr std::string_view kJsonPatchType = "application/json-patch+json";
 inline constexpr std::string_view kMergePatchType = "application/merge-patch+json";
 inline constexpr std::string_view kStrategicMergePatchType =
     "application/strategic-merge-patch+json";

@@ -189,31 +189,52 @@ http::Response answer(WriteResult result, int code) {
   return response;
 }
 
+std::expected<PatchKind, kube::Status> patch_kind(std::string_view type) {
+  constexpr std::pair<std::string_view, PatchKind> kKinds[] = {
+      {kJsonPatchType, PatchKind::kJson},
+      {kMergePatchType, PatchKind::kMerge},
+      {kStrategicMergePatchType, PatchKind::kStrategicMerge},
+      {kApplyPatchType, PatchKind::kApply},
+  };
+  std::string accepted;
+  for (const auto& [name, kind] : kKinds) {
+    if (type == name) return kind;
+    if (!accepted.empty()) accepted += ", ";
+    accepted += name;
+  }
+  return std::unexpected(unsupported_media_type(accepted));
+}
+
+/// The body of a JSON patch.
+Decoded parse_operations(const std::string& body) {
+  if (nests_deeper_than(body, kWriteDepthMax)) {
+    return bad("error decoding patch: it is nested deeper than " + std::to_string(kWriteDepthMax));
+  }
+  Json json = Json::parse(body, nullptr, /*allow_exceptions=*/false);
+  if (json.is_discarded()) return bad("error decoding patch: it is no JSON");
+  return json;
+}
+
 http::Response patch(Cluster& cluster, const http::Request& request, const kubeapi::ApiPath& path,
                      bool status) {
-  // JSON patches are not offered.
-  const auto type = media_type(request);
-  const bool applies = type == kApplyPatchType;
-  if (!applies && type != kMergePatchType && type != kStrategicMergePatchType) {
-    return kubeapi::status_response(unsupported_media_type(std::string(kMergePatchType) + ", " +
-                                                           std::string(kStrategicMergePatchType) +
-                                                           ", " + std::string(kApplyPatchType)));
-  }
+  const auto kind = patch_kind(media_type(request));
+  if (!kind) return kubeapi::status_response(kind.error());
+  const bool applies = *kind == PatchKind::kApply;
   if (auto fit = check_options(request, "PatchOptions", applies); !fit) {
     return kubeapi::status_response(fit.error());
   }
   auto options = write_options(request);
+  options.patch = *kind;
   const kube::ObjectKey key{path.namespace_, path.name};
   // Of YAML, what is JSON too: that is what kubectl sends.
-  auto json = parse_body(request, path.resource->kind);
+  auto json = *kind == PatchKind::kJson ? parse_operations(request.body)
+                                        : parse_body(request, path.resource->kind);
   if (!json) return kubeapi::status_response(json.error());
   if (applies) {
-    options.patch = PatchKind::kApply;
     auto result = cluster.apply(*path.resource, key, *std::move(json), status, options);
     const int code = result && result->created ? 201 : 200;
     return answer(std::move(result), code);
   }
-  if (type == kStrategicMergePatchType) options.patch = PatchKind::kStrategicMerge;
   return answer(cluster.patch(*path.resource, key, *json, status, options), 200);
 }
 

@@ -49,10 +49,15 @@ TEST(OpenApi, TheOldDocumentIsProtobufForWhoTakesIt) {
     return answer_openapi(kubeapi::get("/openapi/v2", type), simulated.cluster.offer());
   };
   EXPECT_EQ(ask().content_type, "application/com.github.proto-openapi.spec.v2.v1.0+protobuf");
-  // swagger = 2.0, info = {title, version}, no definitions
+  // swagger = 2.0, info = {title, version}, paths
   const std::string head =
-      std::string("\x0a\x03") + "2.0" + "\x12\x12\x0a\x07" + "simkube" + "\x12\x07v1.36.2" + "\x4a";
-  EXPECT_EQ(std::get<std::string>(ask().body), head + '\0');
+      std::string("\x0a\x03") + "2.0" + "\x12\x12\x0a\x07" + "simkube" + "\x12\x07v1.36.2" + "\x42";
+  EXPECT_TRUE(std::get<std::string>(ask().body).starts_with(head));
+  // That PATCH takes dryRun, on the path of each kind.
+  for (const char* told : {"/api/v1/namespaces/{namespace}/pods/{name}", "/api/v1/nodes/{name}",
+                           R"({"group":"","kind":"Pod","version":"v1"})", "dryRun"}) {
+    EXPECT_NE(std::get<std::string>(ask().body).find(told), std::string::npos) << told;
+  }
   ASSERT_TRUE(simulated.cluster.define(widgets_crd()).has_value());
   const auto body = std::get<std::string>(ask().body);
   EXPECT_TRUE(body.starts_with(head));

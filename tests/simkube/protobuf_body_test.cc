@@ -57,6 +57,21 @@ TEST(ProtobufBody, NumbersTruthsAndMessagesNest) {
   EXPECT_EQ((*account)["automountServiceAccountToken"], false);
 }
 
+TEST(ProtobufBody, ADeploymentHasItsTemplate) {
+  const auto container = field(1, "nginx") + field(2, "nginx:1") + field(5, "") +
+                         field(6, number(2, 0) + number(3, 80));
+  const auto spec =
+      number(1, 2) + field(2, field(1, entry("app", "d"))) +
+      field(3, field(1, field(11, entry("app", "d"))) + field(2, field(2, container)));
+  const auto object =
+      decode_protobuf(enveloped("Deployment", field(1, field(1, "d")) + field(2, spec)));
+  ASSERT_TRUE(object.has_value());
+  EXPECT_EQ((*object)["spec"].dump(), R"({"replicas":2,"selector":{"matchLabels":{"app":"d"}},)"
+                                      R"("template":{"metadata":{"labels":{"app":"d"}},)"
+                                      R"("spec":{"containers":[{"name":"nginx","image":"nginx:1",)"
+                                      R"("ports":[{"containerPort":80}]}]}}})");
+}
+
 TEST(ProtobufBody, WhatIsCutOrOfAnotherKindIsAnError) {
   const auto whole = release();
   for (std::size_t length = 0; length < whole.size(); ++length) {
