@@ -32,6 +32,8 @@ PATHS = ("/api/v1/pods", "/api/v1/nodes")
 EXPLAINED = (
     (r"(?i)too old resource version|expired|compacted|\b410\b", {"restart", "compact", "ca"}),
     (r"no byte for", {"clog", "half open"}),
+    # A watch that is open and silent, while the server has more: found before it was given up.
+    (r"self-audit found", {"clog", "half open"}),
 )
 # After its end: failures in a row are waited after for half a minute and more, then it LISTs.
 EFFECT_S = 90
