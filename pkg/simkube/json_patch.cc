@@ -37,25 +37,69 @@ std::size_t depth_of(const Json& value) {
   return deepest + 1;
 }
 
-/// What the operation puts somewhere, or null. Throws what nlohmann throws of a pointer that leads
-/// nowhere.
-const Json* value_put(const Json& object, const Json& operation, const std::string& op) {
-  if (op == "add" || op == "replace") return &operation.at("value");
-  if (op != "copy" && op != "move") return nullptr;
-  return &object.at(Json::json_pointer(operation.at("from").get<std::string>()));
-}
+/// What is under way with one object. Each function throws what nlohmann throws of a pointer that
+/// leads nowhere and of a value that is missing.
+class Patching {
+ public:
+  explicit Patching(Json& object) : object_(object) {}
 
-/// Whether the operation leaves an object that may go on being patched; throws as value_put() does.
-bool fits(const Json& object, const Json& operation, std::size_t* copied) {
-  const auto op = operation.at("op").get<std::string>();
-  const Json* const value = value_put(object, operation, op);
-  if (value == nullptr) return true;
-  const auto path = operation.at("path").get<std::string>();
-  const auto above = static_cast<std::size_t>(std::ranges::count(path, '/'));
-  if (above + depth_of(*value) > kJsonPatchDepthMax) return false;
-  if (op == "copy") *copied += value->dump(-1, ' ', false, Json::error_handler_t::replace).size();
-  return *copied <= kJsonPatchCopyBytesMax;
-}
+  /// False where the operation cannot be done.
+  bool apply(const Json& operation) {
+    const auto op = text(operation, "op");
+    const auto path = text(operation, "path");
+    if (op == "copy" || op == "move") {
+      const auto from = text(operation, "from");
+      Json value = object_.at(Json::json_pointer(from));
+      if (op == "copy") return affords_copy(value) && put(path, std::move(value));
+      // In two steps, since what a path means may be another after the first.
+      return !path.starts_with(from + "/") && remove(from) && put(path, std::move(value));
+    }
+    if (op == "add") return put(path, operation.at("value"));
+    if (op == "remove") return remove(path);
+    if (op == "replace" && !fits(path, operation.at("value"))) return false;
+    object_.patch_inplace(Json::array({operation}));
+    return true;
+  }
+
+ private:
+  static std::string text(const Json& operation, const char* key) {
+    return operation.at(key).get<std::string>();
+  }
+
+  bool affords_copy(const Json& value) {
+    copied_ += value.dump(-1, ' ', false, Json::error_handler_t::replace).size();
+    return copied_ <= kJsonPatchCopyBytesMax;
+  }
+
+  static bool fits(const std::string& path, const Json& value) {
+    const auto above = static_cast<std::size_t>(std::ranges::count(path, '/'));
+    return above + depth_of(value) <= kJsonPatchDepthMax;
+  }
+
+  /// nlohmann takes it for granted that what a member is put into or taken from has members: an add
+  /// to a text is a failed assertion there, a removal from one is done, and null becomes an object.
+  [[nodiscard]] bool has_parent(const std::string& path) const {
+    const Json::json_pointer pointer(path);
+    return pointer.empty() || object_.at(pointer.parent_pointer()).is_structured();
+  }
+
+  bool put(const std::string& path, Json value) {
+    if (!fits(path, value) || !has_parent(path)) return false;
+    const Json add = {{"op", "add"}, {"path", path}, {"value", std::move(value)}};
+    object_.patch_inplace(Json::array({add}));
+    return true;
+  }
+
+  bool remove(const std::string& path) {
+    if (!has_parent(path)) return false;
+    const Json remove = {{"op", "remove"}, {"path", path}};
+    object_.patch_inplace(Json::array({remove}));
+    return true;
+  }
+
+  Json& object_;
+  std::size_t copied_ = 0;  ///< bytes
+};
 
 }  // namespace
 
@@ -66,11 +110,10 @@ std::expected<void, kube::Status> json_patch(Json& object, const Json& patch) {
         kubeapi::bad_request("error decoding patch: a JSON patch is a list of operations"));
   }
   if (patch.size() > kJsonPatchOperationsMax) return std::unexpected(too_many(patch.size()));
-  std::size_t copied = 0;
+  Patching patching(object);
   try {
     for (const Json& operation : patch) {
-      if (!fits(object, operation, &copied)) return std::unexpected(rejected());
-      object.patch_inplace(Json::array({operation}));
+      if (!patching.apply(operation)) return std::unexpected(rejected());
     }
   } catch (const Json::exception&) {
     return std::unexpected(rejected());

@@ -42,15 +42,27 @@ TEST(JsonPatch, WhatIsNoListOfOperationsIs400) {
 }
 
 TEST(JsonPatch, WhatCannotBeDoneIs422) {
-  for (const char* patch :
-       {R"([{"op":"test","path":"/a","value":2}])", R"([{"op":"remove","path":"/b"}])",
-        R"([{"op":"replace","path":"/b","value":1}])", R"([{"op":"add","path":"/b/c","value":1}])",
-        R"([{"op":"add","path":"b","value":1}])", R"([{"op":"add","path":"/b"}])",
-        R"([{"op":"fly","path":"/a"}])", R"([{"path":"/a"}])", R"([{"op":7,"path":"/a"}])",
-        R"([{"op":"copy","from":"/none","path":"/b"}])", R"([{"op":"copy","path":"/b"}])",
-        R"([{"op":"move","from":7,"path":"/b"}])", R"([{"op":"add","path":"/l/9","value":1}])",
-        R"([{"op":"add","path":"/l/01","value":1}])", R"([{"op":"add","path":"/~2","value":1}])"}) {
-    EXPECT_EQ(patched(R"({"a":1,"l":[]})", patch), "422") << patch;
+  for (const char* patch : {R"([{"op":"test","path":"/a","value":2}])",
+                            R"([{"op":"remove","path":"/b"}])",
+                            R"([{"op":"replace","path":"/b","value":1}])",
+                            R"([{"op":"add","path":"/b/c","value":1}])",
+                            R"([{"op":"add","path":"b","value":1}])",
+                            R"([{"op":"add","path":"/b"}])",
+                            R"([{"op":"fly","path":"/a"}])",
+                            R"([{"path":"/a"}])",
+                            R"([{"op":7,"path":"/a"}])",
+                            R"([{"op":"copy","from":"/none","path":"/b"}])",
+                            R"([{"op":"copy","path":"/b"}])",
+                            R"([{"op":"move","from":7,"path":"/b"}])",
+                            R"([{"op":"add","path":"/l/9","value":1}])",
+                            R"([{"op":"add","path":"/a/b","value":1}])",
+                            R"([{"op":"remove","path":"/a/b"}])",
+                            R"([{"op":"add","path":"/n/b","value":1}])",
+                            R"([{"op":"move","from":"/m/0","path":"/m/0/b"}])",
+                            R"([{"op":"move","from":"/m/0","path":"/m/1/b"}])",
+                            R"([{"op":"add","path":"/l/01","value":1}])",
+                            R"([{"op":"add","path":"/~2","value":1}])"}) {
+    EXPECT_EQ(patched(R"({"a":1,"l":[],"m":[{},{},"s"],"n":null})", patch), "422") << patch;
   }
 }
 
