@@ -32,6 +32,7 @@ ReflectorMetrics::ReflectorMetrics(telemetry::Metrics& metrics, std::string_view
       deleted(events_of(metrics, resource, to_string(EventType::kDeleted))),
       bookmarks(events_of(metrics, resource, to_string(EventType::kBookmark))),
       stale_bookmarks(events_of(metrics, resource, "STALE_BOOKMARK")),
+      stale_events(events_of(metrics, resource, "STALE_EVENT")),
       errors(events_of(metrics, resource, to_string(EventType::kError))),
       decode_errors(metrics.counter(telemetry::kReflectorDecodeErrors, {resource})),
       event_lag_seconds(metrics.histogram(telemetry::kReflectorEventLag, {resource})),

@@ -26,6 +26,7 @@ struct ReflectorMetrics {
   telemetry::Counter& deleted;
   telemetry::Counter& bookmarks;
   telemetry::Counter& stale_bookmarks;  ///< those that went back, and were ignored
+  telemetry::Counter& stale_events;     ///< those of no newer revision than what came before
   telemetry::Counter& errors;
   telemetry::Counter& decode_errors;
   telemetry::Histogram& event_lag_seconds;

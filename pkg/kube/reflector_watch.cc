@@ -197,6 +197,9 @@ std::optional<WatchEnd> Reflector::State::take_line(std::string_view line,
   if (event->revision > revision) {
     revision = event->revision;
     advanced = true;
+  } else {
+    // A watch tells each revision once, in order; the sink knows what is news to its object.
+    metrics.stale_events.Increment();
   }
   sink.apply(event->type, std::move(event->object));
   metrics.event_lag_seconds.Observe(seconds_of(world.clock().now() - arrived));

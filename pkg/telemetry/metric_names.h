@@ -159,7 +159,7 @@ inline const MetricDesc kHttpAcceptErrors{
     "Failed accepts, for example for want of file descriptors."};
 
 // Following upstream. result: success, error, expired, cancelled; type: ADDED, MODIFIED, DELETED,
-// BOOKMARK, ERROR.
+// BOOKMARK, ERROR; beside these STALE_BOOKMARK and STALE_EVENT for what is older than what came.
 inline const MetricDesc kReflectorLists{MetricType::kCounter,
                                         "podkeeper_reflector_lists_total",
                                         "LISTs of a whole resource, all pages counting as one.",
@@ -345,6 +345,7 @@ inline const MetricDesc* const kAllMetrics[] = {&kProcessCpuSeconds,
                                                 &kLeaderElectionMaster,
                                                 &kLeaderElectionSlowPath,
                                                 &kTokenReloads,
+                                                &kSimkubeFaults,
                                                 &kPanics,
                                                 &kPanicsSuppressed,
                                                 &kTasks,

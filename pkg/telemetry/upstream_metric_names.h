@@ -76,4 +76,10 @@ inline const MetricDesc kTokenReloads{
     "file, exec.",
     {"source", "result"}};
 
+// The embedded API server.
+inline const MetricDesc kSimkubeFaults{MetricType::kCounter,
+                                       "podkeeper_simkube_faults_total",
+                                       "Faults that simkube's fault script did, by kind.",
+                                       {"fault"}};
+
 }  // namespace podkeeper::telemetry

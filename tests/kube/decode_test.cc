@@ -10,6 +10,8 @@
 #include <string>
 #include <string_view>
 
+#include "tests/faults/record.h"
+
 // What an object keeps of the text it came in, and what no text may do to the decoder.
 namespace podkeeper::kube {
 namespace {
@@ -151,6 +153,10 @@ TEST(Decode, ReadsALoneSurrogateAsGoDoes) {
   EXPECT_EQ(object->uid,
             "\xEF\xBF\xBD|\xEF\xBF\xBD|\xEF\xBF\xBD"
             "A");
+  faults::record({.row = 9,
+                  .outcome = "a lone surrogate is read as U+FFFD, as Go reads it",
+                  .evidence = "none: the object is as upstream means it",
+                  .recovery = {}});
 }
 
 TEST(Decode, TakesTheFirstOfDuplicateKeys) {
@@ -161,6 +167,11 @@ TEST(Decode, TakesTheFirstOfDuplicateKeys) {
   EXPECT_EQ(object->key_text, "shop/a");
   EXPECT_EQ(object->pod()->node_name, "n");
   EXPECT_THAT(object->labels, ElementsAre(Pair("j", "2"), Pair("k", "1")));
+  faults::record(
+      {.row = 9,
+       .outcome = "of duplicate keys the first counts, for identity, labels and fields alike",
+       .evidence = "none: one parser decides",
+       .recovery = {}});
 }
 
 TEST(Decode, TakesNullAsAbsent) {
@@ -224,6 +235,11 @@ TEST(Decode, RefusesWhatIsNoJson) {
   }
   EXPECT_NE(refusal(good + "{}"), "accepted");
   EXPECT_NE(refusal("[" + good + "]"), "accepted");
+  faults::record({.row = 9,
+                  .outcome = "bytes that are no UTF-8 are refused with the list or event that "
+                             "holds them; the state of before stays",
+                  .evidence = "podkeeper_reflector_decode_errors_total",
+                  .recovery = {}});
 }
 
 TEST(Decode, RefusesWhatIsNestedTooDeep) {
@@ -233,6 +249,10 @@ TEST(Decode, RefusesWhatIsNestedTooDeep) {
   EXPECT_EQ(refusal(nested(511)), "accepted");
   EXPECT_THAT(refusal(nested(512)), HasSubstr("nested too deep"));
   EXPECT_THAT(refusal(nested(1'000'000)), HasSubstr("nested too deep"));
+  faults::record({.row = 10,
+                  .outcome = "refused from a depth of 512 on, a million too",
+                  .evidence = "podkeeper_reflector_decode_errors_total; nested too deep",
+                  .recovery = {}});
 }
 
 TEST(Decode, RefusesAnObjectBeyondItsLimit) {
@@ -240,6 +260,30 @@ TEST(Decode, RefusesAnObjectBeyondItsLimit) {
       pods(), "{" + kMetadata + ",\"x\":\"" + std::string(kObjectBytesMax, 'y') + "\"}");
   ASSERT_FALSE(object.has_value());
   EXPECT_EQ(object.error().code, ErrorCode::kTooLarge);
+  faults::record({.row = 11,
+                  .outcome = "an object beyond 16 MiB is refused",
+                  .evidence = "podkeeper_reflector_decode_errors_total",
+                  .recovery = {}});
+}
+
+TEST(Decode, TakesAnObjectOfTenThousandLabels) {
+  std::string labels;
+  for (int i = 0; i < 10'000; ++i) {
+    labels +=
+        (i == 0 ? "" : ",") + ("\"k" + std::to_string(i) + "\":\"") + std::string(140, 'v') + '"';
+  }
+  const std::string json = R"({"metadata":{"name":"a","namespace":"shop","resourceVersion":"3",)"
+                           R"("labels":{)" +
+                           labels + "}}}";
+  ASSERT_GT(json.size(), 1'500'000U);
+  const auto object = decode(json);
+  EXPECT_EQ(object->labels.size(), 10'000U);
+  EXPECT_EQ(object->label("k9999"), std::string(140, 'v'));
+  faults::record(
+      {.row = 11,
+       .outcome = "1.5 MB with 10,000 labels is stored; no metric has labels of an object",
+       .evidence = "podkeeper_store_bytes",
+       .recovery = {}});
 }
 
 TEST(Decode, ReadsAListWhateverTheOrderOfItsMembers) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/faults/record.h"
 #include "tests/kube/scripted_upstream.h"
 
 // What upstream can do to a reflector, each with what the sink saw and how long was waited.
@@ -85,6 +86,12 @@ TEST(ReflectorFaults, WaitsAsLongAsRetryAfterAsksAndDoesNotListAgain) {
     EXPECT_THAT(test.upstream.asked()[2].target, HasSubstr("watch=true"));
     EXPECT_THAT(test.sink.notes, ElementsAre("list 9:", "at 10"));
   }
+  faults::record(
+      {.row = 3,
+       .outcome =
+           "a watch's 429 or 503 is waited out as asked and the watch goes on, without a LIST",
+       .evidence = "rest_client_requests_total{code=\"429\"}; upstream failed, trying again",
+       .recovery = {}});
 }
 
 TEST(ReflectorFaults, CutsARetryAfterOfDaysDown) {
@@ -100,6 +107,11 @@ TEST(ReflectorFaults, ListsFromTheStartWhenAContinueTokenExpires) {
   ASSERT_TRUE(test.until_noted(1));
   EXPECT_EQ(test.upstream.asked()[2].target, "/api/v1/pods?limit=500");
   EXPECT_THAT(test.sink.notes, ElementsAre("list 12: shop/b@11"));
+  faults::record(
+      {.row = 6,
+       .outcome = "the list starts over at once; the sink gets the whole of it or nothing",
+       .evidence = "podkeeper_reflector_lists_total{result=\"expired\"}; listing from the start",
+       .recovery = {}});
 }
 
 TEST(ReflectorFaults, ListsWithoutPagesWhenTokensKeepExpiring) {
@@ -118,6 +130,10 @@ TEST(ReflectorFaults, GivesNoPartOfAListToTheSink) {
     ASSERT_TRUE(test.until_noted(1));
     EXPECT_THAT(test.sink.notes, ElementsAre("list 10: shop/a@3"));
   }
+  faults::record({.row = 8,
+                  .outcome = "the cut list is thrown away and asked for again after the first wait",
+                  .evidence = "podkeeper_reflector_lists_total{result=\"error\"}",
+                  .recovery = {}});
 }
 
 TEST(ReflectorFaults, RefusesPagesOfDifferentRevisions) {
@@ -141,6 +157,10 @@ TEST(ReflectorFaults, ListsAgainAtOnceAfterA410InTheStreamOrAsStatus) {
     EXPECT_THAT(test.sink.notes,
                 ElementsAre("list 9: shop/a@3", "ADDED shop/b@10", "list 20: shop/b@10", "at 21"));
   }
+  faults::record({.row = 18,
+                  .outcome = "listed again at once, and what went meanwhile is gone once",
+                  .evidence = "podkeeper_reflector_relists_total; listing again",
+                  .recovery = 0s});
 }
 
 TEST(ReflectorFaults, WaitsBeforeListingAgainWhereEveryWatchIsTooOld) {
@@ -160,6 +180,11 @@ TEST(ReflectorFaults, ListsAgainAfterAWaitWhereTheErrorIsAnother) {
     EXPECT_THAT(test.pause_before(2), first_wait());
     EXPECT_THAT(test.sink.notes, ElementsAre("list 9:", "list 20:"));
   }
+  faults::record(
+      {.row = 29,
+       .outcome = "told, and listed again after a wait; the same for what is no event",
+       .evidence = "podkeeper_reflector_decode_errors_total; upstream failed, trying again",
+       .recovery = std::chrono::duration<double>(2 * kFirstWait)});
 }
 
 TEST(ReflectorFaults, ResumesAtOnceWhereACutWatchHadBroughtSomething) {
@@ -202,6 +227,11 @@ TEST(ReflectorFaults, ReconnectsAfterNinetySilentSeconds) {
   EXPECT_EQ(test.reflector->last_error(), "WATCH pods: no byte for 90 s");
   ASSERT_TRUE(test.until_noted(2));
   EXPECT_THAT(test.upstream.asked()[2].target, HasSubstr("resourceVersion=9&"));
+  faults::record(
+      {.row = 21,
+       .outcome = "after 90 s without a byte the watch is begun anew from its revision",
+       .evidence = "podkeeper_reflector_watches_total{result=\"error\"}; no byte for 90 s",
+       .recovery = 90s});
 }
 
 TEST(ReflectorFaults, ListsAgainAtOnceWhereItsWatchIsInDoubt) {
