@@ -12,6 +12,8 @@
 #include <string>
 #include <utility>
 
+#include "daemon/listener_limits.h"
+
 namespace podkeeper::daemon {
 namespace {
 
@@ -20,9 +22,6 @@ using base::ErrorCode;
 using base::Result;
 using base::Task;
 
-/// The API refuses every write with 405, and reads its body first so that the client sees the
-/// answer. What kubectl sends fits; more is 413.
-constexpr std::size_t kRefusedBodyBytesMax = 64 << 10;
 /// An upstream that does not answer holds the end up no longer than this.
 constexpr base::Duration kLeaveMax = std::chrono::seconds(2);
 constexpr base::Duration kLogBlockedAfter = std::chrono::minutes(2);
@@ -101,6 +100,8 @@ Result<base::Endpoint> App::start_embedded_cluster() {
   options.nodes = static_cast<std::size_t>(settings_.sim_nodes);
   options.pods = static_cast<std::size_t>(settings_.sim_pods);
   options.churn = static_cast<double>(settings_.sim_churn);
+  options.connections_max = embedded_connections_max(descriptors_max(world_.files()));
+  options.connections_max = embedded_connections_max(descriptors_max(world_.files()));
   embedded_ = std::make_unique<simkube::SimKube>(world_, upstream_, metrics_, std::move(options));
   auto bound = embedded_->start();
   if (!bound) return bound;
@@ -240,21 +241,21 @@ http::Router App::api_routes() {
 }
 
 Result<void> App::start_listeners() {
-  http::ServerLimits limits;
-  limits.body_bytes_max = kRefusedBodyBytesMax;
-  limits.requests_inflight_max = static_cast<std::size_t>(settings_.max_requests_inflight);
-  limits.request_timeout = settings_.request_timeout;
+  const auto limits = listener_limits(settings_, descriptors_max(world_.files()));
+  if (!limits) return limits.error();
   http::Router health_routes;
   api::add_health_routes(health_routes, health_, world_.clock());
   http::Router metrics_routes;
   api::add_metrics_route(metrics_routes, metrics_);
-  if (auto ok = listen("health", settings_.health_probe_bind_address, std::move(health_routes), {});
+  if (auto ok = listen("health", settings_.health_probe_bind_address, std::move(health_routes),
+                       limits->aside);
       !ok)
     return ok;
-  if (auto ok = listen("metrics", settings_.metrics_bind_address, std::move(metrics_routes), {});
+  if (auto ok = listen("metrics", settings_.metrics_bind_address, std::move(metrics_routes),
+                       limits->aside);
       !ok)
     return ok;
-  return listen("api", settings_.api_bind_address, api_routes(), limits);
+  return listen("api", settings_.api_bind_address, api_routes(), limits->api);
 }
 
 Result<void> App::listen(const char* name, const std::string& address, http::Router router,

@@ -50,7 +50,8 @@ class Stream {
 class Listener {
  public:
   virtual ~Listener() = default;
-  /// The next connection. Its operations run on `executor`.
+  /// The next connection. Its operations run on `executor`. kIo where the system refuses, for want
+  /// of descriptors for example: to try again at once would spin, so wait first.
   virtual Task<Result<std::unique_ptr<Stream>>> accept(Executor executor) = 0;
   [[nodiscard]] virtual Endpoint address() const = 0;  ///< with the real port where 0 was asked
   virtual void close() noexcept = 0;

@@ -135,14 +135,13 @@ base::Task<bool> Connection::serve(Incoming incoming) {
     inflight.become_stream();
     co_return co_await write_stream(exchange, *std::move(response));
   }
+  const AnswerPieces pieces(*core_, *response);
+  if (!pieces.admitted()) response = render_rejection(exchange.path, Rejection::kAnswers);
   co_return co_await write_whole(exchange, *std::move(response));
 }
 
 base::Task<std::optional<Response>> Connection::respond(Incoming incoming, Exchange& exchange) {
   if (!incoming.target) {
-    if (incoming.target.error().code == base::ErrorCode::kNotFound) {
-      co_return Response::text(404, "404 page not found\n");
-    }
     exchange.keep_alive = false;
     core_->metrics.reject(Rejection::kTarget);
     co_return Response::text(400, incoming.target.error().message + "\n");

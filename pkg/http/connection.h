@@ -61,7 +61,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Response render_rejection(const std::string& path, Rejection rejection);
 
   base::Task<bool> write_whole(Exchange& exchange, Response response);
-  base::Task<base::Result<void>> write_gathered(const GatheredBody& body);
+  base::Task<base::Result<void>> write_text(std::string_view text, base::MonotonicTime by);
+  base::Task<base::Result<void>> write_gathered(const GatheredBody& body, base::MonotonicTime by);
+  /// The next block must be taken within the write timeout, and everything `by` then.
+  void grant_write_time(base::MonotonicTime by);
+  /// Counts and logs that the client took too long.
+  void tell_cut(Phase phase, const std::string& path);
   void render_head(Response& response, Exchange& exchange, bool chunked,
                    std::optional<std::size_t> length);
   base::Task<base::Result<void>> write_head_and(std::string_view body);

@@ -1,5 +1,6 @@
 #include "pkg/http/connection.h"
 #include "pkg/recovery/guard.h"
+#include "pkg/telemetry/log.h"
 
 #include <algorithm>
 #include <array>
@@ -36,7 +37,8 @@ class BorrowedBlock {
   ~BorrowedBlock() { pool_.give_back(std::move(block_)); }
   BorrowedBlock(const BorrowedBlock&) = delete;
   BorrowedBlock& operator=(const BorrowedBlock&) = delete;
-  [[nodiscard]] char* data() const noexcept { return block_.get(); }
+  [[nodiscard]] char* data() const noexcept { return block_.bytes.get(); }
+  [[nodiscard]] std::size_t size() const noexcept { return block_.size; }
 
  private:
   BlockPool& pool_;
@@ -78,25 +80,55 @@ base::Task<bool> Connection::write_whole(Exchange& exchange, Response response) 
   const std::size_t size = length_of(response).value_or(0);  // render_head may have replaced it
   const bool send_body = !exchange.head_only && size > 0;
   base::Clock& clock = core_->world.clock();
-  stream_->set_deadline(exchange.started + core_->limits.request_timeout);
+  const auto by = exchange.started + core_->limits.request_timeout;
+  grant_write_time(by);
   base::Result<void> written;
   if (!send_body) {
     written = co_await write_head_and(kNoBody);
   } else if (const auto* text = std::get_if<std::string>(&response.body)) {
-    written = co_await write_head_and(*text);
+    written = co_await write_text(*text, by);
   } else {
-    written = co_await write_gathered(std::get<GatheredBody>(response.body));
+    written = co_await write_gathered(std::get<GatheredBody>(response.body), by);
   }
   core_->metrics.count(response);
   if (!written) {
-    if (written.error().code == base::ErrorCode::kTimeout) core_->metrics.time_out(Phase::kWrite);
+    if (written.error().code == base::ErrorCode::kTimeout) tell_cut(Phase::kWrite, exchange.path);
     co_return false;
   }
   core_->metrics.observe(response, clock.now() - exchange.started, send_body ? size : 0);
   co_return exchange.keep_alive;
 }
 
-base::Task<base::Result<void>> Connection::write_gathered(const GatheredBody& body) {
+void Connection::tell_cut(Phase phase, const std::string& path) {
+  core_->metrics.time_out(phase);
+  const auto suppressed = core_->cut_lines.admit();
+  if (!suppressed) return;
+  telemetry::log_warn("slow client cut", {{"listener", core_->name},
+                                          {"peer", peer_},
+                                          {"path", path},
+                                          {"phase", to_string(phase)},
+                                          {"suppressed", *suppressed}});
+}
+
+void Connection::grant_write_time(base::MonotonicTime by) {
+  stream_->set_deadline(std::min(by, core_->world.clock().now() + core_->limits.write_timeout));
+}
+
+base::Task<base::Result<void>> Connection::write_text(std::string_view text,
+                                                      base::MonotonicTime by) {
+  do {
+    const auto next = text.substr(0, BlockPool::kBlockBytes);
+    text.remove_prefix(next.size());
+    grant_write_time(by);
+    auto written = co_await write_head_and(next);
+    if (!written) co_return written;
+    out_.clear();
+  } while (!text.empty());
+  co_return base::Result<void>{};
+}
+
+base::Task<base::Result<void>> Connection::write_gathered(const GatheredBody& body,
+                                                          base::MonotonicTime by) {
   if (body.size <= kJoinBytesMax) {
     for (const std::string_view piece : body.pieces) out_.append(piece);
     co_return co_await write_head_and(kNoBody);
@@ -108,17 +140,19 @@ base::Task<base::Result<void>> Connection::write_gathered(const GatheredBody& bo
   const auto flush = [&] { return std::string_view(block.data(), std::exchange(filled, 0)); };
   for (std::string_view piece : body.pieces) {
     while (!piece.empty()) {
-      const std::size_t count = std::min(piece.size(), BlockPool::kBlockBytes - filled);
+      const std::size_t count = std::min(piece.size(), block.size() - filled);
       std::memcpy(block.data() + filled, piece.data(), count);
       filled += count;
       piece.remove_prefix(count);
-      if (filled < BlockPool::kBlockBytes) continue;
+      if (filled < block.size()) continue;
+      grant_write_time(by);
       auto written = co_await write_head_and(flush());
       if (!written) co_return written;
       out_.clear();
     }
   }
   if (filled == 0) co_return base::Result<void>{};
+  grant_write_time(by);
   co_return co_await write_head_and(flush());
 }
 

@@ -52,9 +52,13 @@ base::Task<bool> Connection::write_stream(Exchange& exchange, Response response)
   session.body_ended();
   // Without its last chunk the body is visibly cut: the client must not take what it has for the
   // whole.
-  if (!outcome || session.broken()) co_return false;
-  const auto finished = co_await session.finish();
-  if (!finished) co_return false;
+  bool whole = outcome && !session.broken();
+  if (whole) {
+    const auto finished = co_await session.finish();
+    whole = finished.has_value();
+  }
+  if (session.too_slow()) tell_cut(Phase::kStream, exchange.path);
+  if (!whole) co_return false;
   co_await stop_watching_peer();
   co_return exchange.keep_alive && !session.broken() && !ending_;
 }

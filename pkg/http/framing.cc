@@ -31,6 +31,14 @@ bool method_like(std::string_view method) noexcept {
          std::ranges::all_of(method, [](char c) { return (c >= 'A' && c <= 'Z') || c == '-'; });
 }
 
+/// Impersonate-User and the like, also as a gateway would read them that takes '_' for '-'.
+bool impersonates(std::string_view name) noexcept {
+  constexpr std::string_view kPrefix = "impersonate";
+  return name.size() > kPrefix.size() &&
+         (name[kPrefix.size()] == '-' || name[kPrefix.size()] == '_') &&
+         equal_ignoring_case(name.substr(0, kPrefix.size()), kPrefix);
+}
+
 bool keeps_alive(int version_minor, const Headers& headers) noexcept {
   return version_minor == 1 && !has_token(headers, "Connection", "close");
 }
@@ -59,6 +67,8 @@ const char* to_string(Rejection rejection) noexcept {
       return "content_length";
     case Rejection::kTarget:
       return "target";
+    case Rejection::kImpersonation:
+      return "impersonation";
     case Rejection::kTargetTooLong:
       return "target_too_long";
     case Rejection::kHeaderTooLarge:
@@ -73,6 +83,8 @@ const char* to_string(Rejection rejection) noexcept {
       return "body_timeout";
     case Rejection::kInflight:
       return "inflight";
+    case Rejection::kAnswers:
+      return "answers";
     case Rejection::kConnections:
       return "connections";
     case Rejection::kConnectionsPerSource:
@@ -97,6 +109,7 @@ int status_of(Rejection rejection) noexcept {
     case Rejection::kBodyTimeout:
       return 408;
     case Rejection::kInflight:
+    case Rejection::kAnswers:
       return 429;
     case Rejection::kConnections:
     case Rejection::kConnectionsPerSource:
@@ -125,6 +138,8 @@ const char* message_of(Rejection rejection) noexcept {
       return "Content-Length must be one plain number.";
     case Rejection::kTarget:
       return "The request target is not canonical.";
+    case Rejection::kImpersonation:
+      return "Impersonation is not supported; ask as yourself.";
     case Rejection::kTargetTooLong:
       return "The request target is too long.";
     case Rejection::kHeaderTooLarge:
@@ -138,6 +153,8 @@ const char* message_of(Rejection rejection) noexcept {
       return "The request did not arrive in time.";
     case Rejection::kInflight:
       return "Too many requests, please try again later.";
+    case Rejection::kAnswers:
+      return "Too many large answers at once, please try again later.";
     case Rejection::kConnections:
     case Rejection::kConnectionsPerSource:
       return "Too many connections, please try again later.";
@@ -155,6 +172,9 @@ std::expected<RequestFraming, Rejection> check_request(const RequestHead& head) 
     return std::unexpected(Rejection::kHost);
   if (!host_like(headers.get("Host").value_or(""))) return std::unexpected(Rejection::kHost);
   if (headers.count("Transfer-Encoding") != 0) return std::unexpected(Rejection::kTransferEncoding);
+  if (std::ranges::any_of(headers.fields(), [](const auto& f) { return impersonates(f.first); })) {
+    return std::unexpected(Rejection::kImpersonation);
+  }
 
   RequestFraming framing;
   const std::size_t lengths = headers.count("Content-Length");

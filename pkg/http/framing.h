@@ -18,6 +18,7 @@ enum class Rejection {
   kTransferEncoding,      ///< 400: any at all; a body comes with Content-Length
   kContentLength,         ///< 400: several, a list, signed, or not a number
   kTarget,                ///< 400: not canonical
+  kImpersonation,         ///< 400: Impersonate-*, which would be ignored where it must not be
   kTargetTooLong,         ///< 414
   kHeaderTooLarge,        ///< 431
   kBodyTooLarge,          ///< 413
@@ -25,6 +26,7 @@ enum class Rejection {
   kHeaderTimeout,         ///< 408: the head did not come in time
   kBodyTimeout,           ///< 408: the body did not come in time
   kInflight,              ///< 429: too many requests at once
+  kAnswers,               ///< 429: too many large answers at once
   kConnections,           ///< 503: too many connections
   kConnectionsPerSource,  ///< 503: too many from this address
   kTasks,                 ///< no answer: too many tasks in the process

@@ -41,4 +41,25 @@ class Inflight {
   bool stream_ = false;
 };
 
+/// The pieces of a gathered answer while it is written, for a scope. Clients who take theirs slowly
+/// hold them long; what they hold together is bounded.
+class AnswerPieces {
+ public:
+  AnswerPieces(ServerCore& core, const Response& response) : core_(core) {
+    if (const auto* body = std::get_if<GatheredBody>(&response.body)) held_ = body->pieces.size();
+    const std::size_t before = core_.answer_pieces.fetch_add(held_, std::memory_order_relaxed);
+    admitted_ = before == 0 || before + held_ <= core_.limits.answer_pieces_max;
+  }
+  ~AnswerPieces() { core_.answer_pieces.fetch_sub(held_, std::memory_order_relaxed); }
+  AnswerPieces(const AnswerPieces&) = delete;
+  AnswerPieces& operator=(const AnswerPieces&) = delete;
+
+  [[nodiscard]] bool admitted() const noexcept { return held_ == 0 || admitted_; }
+
+ private:
+  ServerCore& core_;
+  std::size_t held_ = 0;
+  bool admitted_ = false;
+};
+
 }  // namespace podkeeper::http

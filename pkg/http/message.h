@@ -52,8 +52,9 @@ struct Target {
       PK_LIFETIME_BOUND;
   [[nodiscard]] std::vector<std::string_view> query_values(std::string_view key) const;
 };
-/// kInvalidArgument names the offending part. `//` is kNotFound's business upstream (wire 202: 404)
-/// and is reported as such; everything else that is not canonical is 400.
+/// kInvalidArgument names what is not canonical: "//" and dots, what decodes to a separator, a
+/// control or a byte beyond ASCII, ';' and fragments, other forms than the origin form, a query key
+/// that comes twice (but for `exclude` of the health checks). O(size + parameters^2), of which 64.
 base::Result<Target> parse_target(std::string_view target);
 
 struct Request {

@@ -3,6 +3,7 @@
 #include "pkg/http/connection.h"
 #include "pkg/http/server_core.h"
 #include "pkg/recovery/guard.h"
+#include "pkg/telemetry/log.h"
 
 #include <boost/asio/post.hpp>
 
@@ -14,8 +15,6 @@ namespace {
 
 constexpr base::Duration kAcceptBackoffFirst = std::chrono::milliseconds(50);
 constexpr base::Duration kAcceptBackoffMax = std::chrono::seconds(1);
-/// Newcomers being told that there is no place; more are closed without a word.
-constexpr std::size_t kRefusalsMax = 64;
 
 /// Holds a connection's place in the table from its admission to the end of its task.
 class Place {
@@ -83,6 +82,12 @@ void start(const std::shared_ptr<ServerCore>& core, base::Executor executor,
   auto admission = core->connections.add(connection);
   for (auto& idle : admission.giving_way) Connection::end_soon(std::move(idle));
   if (admission.rejection) {
+    if (const auto suppressed = core->refused_lines.admit()) {
+      telemetry::log_warn("connection refused", {{"listener", core->name},
+                                                 {"peer", connection->peer()},
+                                                 {"reason", to_string(*admission.rejection)},
+                                                 {"suppressed", *suppressed}});
+    }
     start_refusal(core, std::move(connection), *admission.rejection);
     return;
   }
@@ -91,6 +96,16 @@ void start(const std::shared_ptr<ServerCore>& core, base::Executor executor,
   if (!core->group.spawn_on(executor, name, base::Handler::kHttp, std::move(run))) {
     core->metrics.reject(Rejection::kTasks);
   }
+}
+
+void tell_accept_error(ServerCore& core, const base::Error& error, base::Duration backoff) {
+  const auto suppressed = core.refused_lines.admit();
+  if (!suppressed) return;
+  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(backoff);
+  telemetry::log_warn("accept failed", {{"listener", core.name},
+                                        {"error", error.message},
+                                        {"retryAfterMs", ms.count()},
+                                        {"suppressed", *suppressed}});
 }
 
 /// Accepts until the listener is closed. What fails is counted and waited out, so that a shortage
@@ -110,6 +125,9 @@ base::Task<void> accept_loop(std::shared_ptr<ServerCore> core,
       }
     }
     core->metrics.accept_errors.Increment();
+    if (!accepted) tell_accept_error(*core, accepted.error(), backoff);
+    // What it wanted for may be a descriptor: those who idle have one to spare.
+    for (auto& idle : core->connections.longest_idle()) Connection::end_soon(std::move(idle));
     co_await core->world.clock().sleep_for(backoff);
     backoff = std::min(backoff * 2, kAcceptBackoffMax);
   }

@@ -45,7 +45,7 @@ struct ServerLimits {
   std::size_t target_bytes_max = 2 * 1024;
   std::size_t body_bytes_max = 0;  ///< 0: bodies are refused with 413
   std::size_t connections_max = 10'000;
-  std::size_t connections_per_source_max = 1'000'000;
+  std::size_t connections_per_source_max = 5'000;
   /// Beyond: 429 with Retry-After. Streams are not counted.
   std::size_t requests_inflight_max = 1'000;
   /// From the first byte of a head to its last; then as long again for the body.
@@ -54,9 +54,19 @@ struct ServerLimits {
   /// From a request's first byte to the last of its answer taken; not for streams. A handler finds
   /// it in Request::deadline and keeps to it: the server cuts a slow client, not a slow handler.
   base::Duration request_timeout = std::chrono::seconds(60);
+  /// A client that does not take the next kBlockBytes of its answer this long is cut.
+  base::Duration write_timeout = std::chrono::seconds(10);
   /// A stream's client that takes nothing this long is cut.
   base::Duration stream_write_timeout = std::chrono::seconds(30);
+  /// What gathered answers under way may hold together beside the bytes they share: a LIST of n
+  /// objects is about 2n pieces. Beyond: 429 with Retry-After, unless it is the only one.
+  std::size_t answer_pieces_max = 2'000'000;
 };
+/// How many descriptors a Server may use at one time: its connections, those that are giving way,
+/// and those that are being refused.
+std::size_t descriptors_needed(const ServerLimits& limits) noexcept;
+/// The most connections of a Server that may use so many descriptors; at least 1.
+std::size_t connections_within(std::size_t descriptors) noexcept;
 
 struct ServerCore;
 

@@ -13,6 +13,7 @@ constexpr std::size_t kGiveWayDivisor = 64;
 /// Those who were told to give way hold their place until they are gone; beyond cap + cap/8 nobody
 /// enters.
 constexpr std::size_t kOvershootDivisor = 8;
+constexpr base::Duration kLineInterval = std::chrono::seconds(10);
 
 }  // namespace
 
@@ -22,7 +23,7 @@ ConnectionTable::Admission ConnectionTable::add(std::shared_ptr<Connection> conn
   const std::size_t cap = limits_.connections_max;
   if (connections_.size() >= cap) {
     if (connections_.size() < cap + cap / kOvershootDivisor + 1)
-      admission.giving_way = longest_idle();
+      admission.giving_way = choose_idle();
     if (admission.giving_way.empty()) {
       admission.rejection = Rejection::kConnections;
       return admission;
@@ -40,6 +41,11 @@ ConnectionTable::Admission ConnectionTable::add(std::shared_ptr<Connection> conn
 }
 
 std::vector<std::shared_ptr<Connection>> ConnectionTable::longest_idle() {
+  base::Lock lock(mutex_);
+  return choose_idle();
+}
+
+std::vector<std::shared_ptr<Connection>> ConnectionTable::choose_idle() {
   std::vector<std::pair<std::int64_t, std::uint64_t>> idle;
   for (const auto& [id, connection] : connections_) {
     if (const std::int64_t since = connection->idle_since(); since != 0)
@@ -81,20 +87,38 @@ std::size_t ConnectionTable::size() const {
 }
 
 BlockPool::Block BlockPool::take() {
+  std::size_t size = kSmallBlockBytes;
   {
     base::Lock lock(mutex_);
-    if (!blocks_.empty()) {
-      Block block = std::move(blocks_.back());
-      blocks_.pop_back();
-      return block;
+    if (large_lent_ < kLargeBlocksMax) {
+      ++large_lent_;
+      size = kBlockBytes;
+      if (!kept_.empty()) {
+        Block block{std::move(kept_.back()), size};
+        kept_.pop_back();
+        return block;
+      }
     }
   }
-  return std::make_unique_for_overwrite<char[]>(kBlockBytes);
+  return {std::make_unique_for_overwrite<char[]>(size), size};
 }
 
 void BlockPool::give_back(Block block) {
+  if (block.size != kBlockBytes) return;
   base::Lock lock(mutex_);
-  if (blocks_.size() < kBlocksKeptMax) blocks_.push_back(std::move(block));
+  --large_lent_;
+  if (kept_.size() < kBlocksKeptMax) kept_.push_back(std::move(block.bytes));
+}
+
+std::size_t descriptors_needed(const ServerLimits& limits) noexcept {
+  return limits.connections_max + limits.connections_max / kOvershootDivisor + 1 + kRefusalsMax;
+}
+
+std::size_t connections_within(std::size_t descriptors) noexcept {
+  constexpr std::size_t kBeside = 1 + kRefusalsMax;
+  if (descriptors <= kBeside) return 1;
+  return std::max<std::size_t>(
+      1, (descriptors - kBeside) * kOvershootDivisor / (kOvershootDivisor + 1));
 }
 
 ServerCore::ServerCore(base::World& its_world, runtime::TaskGroup& its_group,
@@ -107,6 +131,8 @@ ServerCore::ServerCore(base::World& its_world, runtime::TaskGroup& its_group,
       limits(its_limits),
       metrics(its_metrics),
       connections(limits),
-      last_gone(world.clock()) {}
+      last_gone(world.clock()),
+      refused_lines(world.clock(), kLineInterval),
+      cut_lines(world.clock(), kLineInterval) {}
 
 }  // namespace podkeeper::http

@@ -7,6 +7,7 @@
 #include "pkg/http/server_metrics.h"
 #include "pkg/runtime/task_group.h"
 #include "pkg/runtime/wakeup.h"
+#include "pkg/telemetry/log.h"
 
 #include <atomic>
 #include <cstddef>
@@ -22,6 +23,9 @@ namespace podkeeper::http {
 
 class Connection;
 
+/// Newcomers being told that there is no place; more are closed without a word.
+inline constexpr std::size_t kRefusalsMax = 64;
+
 /// Who is connected, within the caps. When all places are taken, the connections that idle longest
 /// give way; only when none idles is a newcomer refused. Thread-safe; O(log connections), and one
 /// pass over them at the cap.
@@ -34,13 +38,15 @@ class ConnectionTable {
     std::vector<std::shared_ptr<Connection>> giving_way;  ///< the caller tells them to end
   };
   Admission add(std::shared_ptr<Connection> connection);
+  /// The connections that idle longest, to make room for what else wants their descriptors.
+  std::vector<std::shared_ptr<Connection>> longest_idle();
   /// How many are left.
   std::size_t remove(const Connection& connection);
   [[nodiscard]] std::vector<std::shared_ptr<Connection>> all() const;
   [[nodiscard]] std::size_t size() const;
 
  private:
-  std::vector<std::shared_ptr<Connection>> longest_idle() PK_REQUIRES(mutex_);
+  std::vector<std::shared_ptr<Connection>> choose_idle() PK_REQUIRES(mutex_);
 
   const ServerLimits& limits_;
   mutable base::Mutex mutex_;
@@ -50,18 +56,25 @@ class ConnectionTable {
   std::uint64_t last_id_ PK_GUARDED_BY(mutex_) = 0;
 };
 
-/// Blocks through which large bodies are flattened, kept for the next LIST. Thread-safe.
+/// Blocks through which large bodies are flattened, kept for the next LIST. Few are large: a crowd
+/// of clients who do not take their answers holds small ones. Thread-safe.
 class BlockPool {
  public:
   static constexpr std::size_t kBlockBytes = 256 * 1024;
+  static constexpr std::size_t kLargeBlocksMax = 32;  ///< lent at one time; then small ones
+  static constexpr std::size_t kSmallBlockBytes = 16 * 1024;
   static constexpr std::size_t kBlocksKeptMax = 8;
-  using Block = std::unique_ptr<char[]>;
+  struct Block {
+    std::unique_ptr<char[]> bytes;
+    std::size_t size = 0;
+  };
   Block take();
   void give_back(Block block);
 
  private:
   base::Mutex mutex_;
-  std::vector<Block> blocks_ PK_GUARDED_BY(mutex_);
+  std::vector<std::unique_ptr<char[]>> kept_ PK_GUARDED_BY(mutex_);
+  std::size_t large_lent_ PK_GUARDED_BY(mutex_) = 0;
 };
 
 /// What a Server and its connections share; lives until the last of them is gone.
@@ -81,6 +94,9 @@ struct ServerCore {
   std::atomic<bool> draining{false};
   std::atomic<std::size_t> requests_inflight{0};
   std::atomic<std::size_t> refusals_underway{0};
+  std::atomic<std::size_t> answer_pieces{0};  ///< of gathered answers under way
+  telemetry::RateLimiter refused_lines;       ///< "connection refused" and "slow client cut"
+  telemetry::RateLimiter cut_lines;
 };
 
 }  // namespace podkeeper::http

@@ -28,7 +28,7 @@ base::Task<base::Result<void>> StreamSession::send(
   auto written = co_await stream_.write(pieces);
   if (!written) {
     broken_ = true;
-    if (written.error().code == base::ErrorCode::kTimeout) core_.metrics.time_out(Phase::kStream);
+    too_slow_ = written.error().code == base::ErrorCode::kTimeout;
     call_back();
     co_return written;
   }

@@ -31,6 +31,8 @@ class StreamSession final : public BodyWriter {
   void peer_gone();
   /// A write failed or the client is gone: nothing more can be said on this connection.
   [[nodiscard]] bool broken() const noexcept { return broken_; }
+  /// It is broken because the client did not take what was written in time.
+  [[nodiscard]] bool too_slow() const noexcept { return too_slow_; }
 
  private:
   base::Task<base::Result<void>> send(std::span<const boost::asio::const_buffer> pieces);
@@ -40,6 +42,7 @@ class StreamSession final : public BodyWriter {
   base::Stream& stream_;
   const bool chunked_;
   bool broken_ = false;
+  bool too_slow_ = false;
   bool ending_ = false;
   std::function<void()> callback_;
 };

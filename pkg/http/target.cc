@@ -36,6 +36,13 @@ bool plain_in_path(char c) noexcept {
   return std::string_view("-._~!$&'()*+,=:@").find(c) != std::string_view::npos;
 }
 
+/// What may come of percent-encoding in a path: printable ASCII that no other reader of the decoded
+/// path takes for the start of something else, or decodes once more.
+bool plain_when_decoded(int byte) noexcept {
+  return byte >= ' ' && byte < 0x7f &&
+         std::string_view("/\\%?#;").find(static_cast<char>(byte)) == std::string_view::npos;
+}
+
 /// Printable ASCII, as people type selectors, except what would end the query or split it otherwise
 /// elsewhere.
 bool plain_in_query(char c) noexcept { return c > ' ' && c < '\x7f' && c != '#' && c != ';'; }
@@ -55,8 +62,10 @@ base::Result<std::string> decode_segment(std::string_view raw) {
     }
     const int byte = percent_byte(raw, i);
     if (byte < 0) return wrong("'%' in the path without two hexadecimal digits");
-    if (!printable(byte) || byte == '/' || byte == '\\') {
-      return wrong("the path contains an encoded '/', '\\', control or non-ASCII character");
+    if (!plain_when_decoded(byte)) {
+      return wrong(
+          "the path contains an encoded '/', '\\', '%', '?', '#', ';', control or non-ASCII "
+          "character");
     }
     segment.push_back(static_cast<char>(byte));
     i += 2;
@@ -67,9 +76,7 @@ base::Result<std::string> decode_segment(std::string_view raw) {
 
 base::Result<void> parse_path(std::string_view raw, Target& target) {
   if (!raw.starts_with('/')) return wrong("it must begin with '/'");
-  if (raw.find("//") != std::string_view::npos) {
-    return base::Error{base::ErrorCode::kNotFound, "request target: the path contains '//'"};
-  }
+  if (raw.find("//") != std::string_view::npos) return wrong("the path contains '//'");
   if (raw.size() > 1 && raw.ends_with('/')) raw.remove_suffix(1);
   if (raw.size() == 1) {
     target.path = "/";
@@ -110,6 +117,10 @@ base::Result<std::string> decode_query(std::string_view raw) {
   return text;
 }
 
+/// A key that comes twice is read as the first by one program and as the last by another. Only
+/// Kubernetes' health checks repeat one, by design.
+bool may_repeat(std::string_view key) noexcept { return key == "exclude"; }
+
 base::Result<void> parse_query(std::string_view raw, Target& target) {
   while (!raw.empty()) {
     const std::size_t end = std::min(raw.find('&'), raw.size());
@@ -122,6 +133,9 @@ base::Result<void> parse_query(std::string_view raw, Target& target) {
     if (!key) return std::move(key).error();
     auto value = decode_query(piece.substr(std::min(equals + 1, piece.size())));
     if (!value) return std::move(value).error();
+    if (target.query_value(*key) && !may_repeat(*key)) {
+      return wrong("the query has the key \"" + *key + "\" twice");
+    }
     target.query.emplace_back(*std::move(key), *std::move(value));
   }
   return {};

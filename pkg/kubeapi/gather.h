@@ -32,6 +32,13 @@ class Gather {
   void add_body(const kube::Object& object, std::size_t length,
                 std::optional<kube::Revision> revised);
 
+  /// Room for that many more pieces and records, so that a large answer holds no more than it
+  /// needs.
+  void reserve(std::size_t pieces, std::size_t records) {
+    body_.pieces.reserve(body_.pieces.size() + pieces);
+    kept_->records.reserve(kept_->records.size() + records);
+  }
+
   [[nodiscard]] const std::vector<std::string_view>& pieces() const noexcept {
     return body_.pieces;
   }

@@ -7,6 +7,7 @@
 namespace podkeeper::kubeapi {
 namespace {
 
+constexpr std::size_t kListFramePieces = 4;  ///< of a list of objects, beside two an object
 constexpr std::string_view kPartialHead =
     R"({"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1",)";
 constexpr std::string_view kTableHead =
@@ -146,6 +147,7 @@ void append_list(Gather& into, const Rendering& rendering, const Words& words,
                  const ListMetadata& metadata, std::vector<state::RecordRef> records) {
   const bool table = rendering.shape == Shape::kTable;
   const bool partial = rendering.shape == Shape::kPartialMetadata;
+  if (!table && !partial) into.reserve(kListFramePieces + 2 * records.size(), records.size());
   if (table) {
     into.add(kTableHead);
   } else if (partial) {

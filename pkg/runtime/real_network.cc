@@ -32,15 +32,6 @@ namespace {
 constexpr auto kValue = asio::as_tuple(asio::use_awaitable_t<base::Executor>{});
 using RealAcceptor = asio::basic_socket_acceptor<tcp, asio::io_context::executor_type>;
 
-// Out of descriptors: accepting again at once would spin until some other connection ends.
-constexpr base::Duration kPauseFirst = std::chrono::milliseconds(50);
-constexpr base::Duration kPauseMax = std::chrono::seconds(1);
-
-bool out_of_resources(const error_code& ec) {
-  const int value = ec.value();
-  return value == EMFILE || value == ENFILE || value == ENOBUFS || value == ENOMEM;
-}
-
 /// The peer went away, or the packet was bad: that is about one connection, not about the listener.
 bool one_connection_failed(const error_code& ec) {
   const int value = ec.value();
@@ -76,7 +67,6 @@ Error closed_error(const ListenerState& state) {
 
 base::Task<base::Result<std::unique_ptr<base::Stream>>> accept_one(
     std::shared_ptr<ListenerState> state, base::Executor executor) {
-  base::Duration pause = kPauseFirst;
   while (!state->closed) {
     RealSocket socket(state->io.get_executor());
     auto accepting = state->acceptor.async_accept(socket, kValue);
@@ -90,12 +80,7 @@ base::Task<base::Result<std::unique_ptr<base::Stream>>> accept_one(
     if (state->closed) break;
     if (ec == asio::error::operation_aborted) throw boost::system::system_error(ec);
     if (one_connection_failed(ec)) continue;
-    if (!out_of_resources(ec)) {
-      co_return Error{ErrorCode::kIo, "accept on " + state->name + ": " + ec.message()};
-    }
-    auto sleep = state->clock.sleep_for(pause);
-    co_await std::move(sleep);
-    pause = std::min(2 * pause, kPauseMax);
+    co_return Error{ErrorCode::kIo, "accept on " + state->name + ": " + ec.message()};
   }
   co_return closed_error(*state);
 }
@@ -157,20 +142,27 @@ error_code bind_acceptor(RealAcceptor& acceptor, const tcp::endpoint& where) {
 }  // namespace
 
 ChunkPool::Chunk ChunkPool::take() {
+  std::size_t size = kSmallChunkBytes;
   {
     base::Lock lock(mutex_);
-    if (!chunks_.empty()) {
-      Chunk chunk = std::move(chunks_.back());
-      chunks_.pop_back();
-      return chunk;
+    if (large_lent_ < kLargeChunksMax) {
+      ++large_lent_;
+      size = kChunkBytes;
+      if (!kept_.empty()) {
+        Chunk chunk{std::move(kept_.back()), size};
+        kept_.pop_back();
+        return chunk;
+      }
     }
   }
-  return std::make_unique_for_overwrite<char[]>(kChunkBytes);
+  return {std::make_unique_for_overwrite<char[]>(size), size};
 }
 
 void ChunkPool::give_back(Chunk chunk) {
+  if (chunk.size != kChunkBytes) return;
   base::Lock lock(mutex_);
-  if (chunks_.size() < kChunksMax) chunks_.push_back(std::move(chunk));
+  --large_lent_;
+  if (kept_.size() < kChunksMax) kept_.push_back(std::move(chunk.bytes));
 }
 
 RealNetwork::RealNetwork(asio::io_context& io, base::Clock& clock) : io_(io), clock_(clock) {}

@@ -12,19 +12,25 @@
 namespace podkeeper::runtime {
 
 /// Memory through which many small pieces go to the system in one call; kept for the next writer.
-/// Thread-safe.
+/// Few chunks are large: a crowd of peers who read nothing holds small ones. Thread-safe.
 class ChunkPool {
  public:
   static constexpr std::size_t kChunkBytes = 256 * 1024;
-  static constexpr std::size_t kChunksMax = 16;  ///< kept; more may be in use
+  static constexpr std::size_t kLargeChunksMax = 32;  ///< lent at one time; then small ones
+  static constexpr std::size_t kSmallChunkBytes = 16 * 1024;
+  static constexpr std::size_t kChunksMax = 16;  ///< kept
 
-  using Chunk = std::unique_ptr<char[]>;
+  struct Chunk {
+    std::unique_ptr<char[]> bytes;
+    std::size_t size = 0;
+  };
   Chunk take();
   void give_back(Chunk chunk);
 
  private:
   base::Mutex mutex_;
-  std::vector<Chunk> chunks_ PK_GUARDED_BY(mutex_);
+  std::vector<std::unique_ptr<char[]>> kept_ PK_GUARDED_BY(mutex_);
+  std::size_t large_lent_ PK_GUARDED_BY(mutex_) = 0;
 };
 
 /// TCP. Thread-safe.

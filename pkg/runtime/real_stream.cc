@@ -9,6 +9,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 #include <utility>
 
 namespace podkeeper::runtime {
@@ -26,6 +29,8 @@ constexpr auto kValue = asio::as_tuple(asio::use_awaitable_t<base::Executor>{});
 constexpr std::size_t kGatheredPiecesMax = 64;
 // A piece from this size on is not worth copying.
 constexpr std::size_t kBigPieceBytes = 128 * 1024;
+// What the system takes from us beyond what the peer's window allows to be sent.
+constexpr int kUnsentBytesMax = 256 * 1024;
 
 /// Until all is written, with no cap on one system call (Asio's own condition asks for 64 KiB at a
 /// time).
@@ -52,7 +57,7 @@ class Borrowed {
   ~Borrowed() { pool_->give_back(std::move(chunk_)); }
   Borrowed(const Borrowed&) = delete;
   Borrowed& operator=(const Borrowed&) = delete;
-  [[nodiscard]] std::span<char> bytes() const { return {chunk_.get(), ChunkPool::kChunkBytes}; }
+  [[nodiscard]] std::span<char> bytes() const { return {chunk_.bytes.get(), chunk_.size}; }
 
  private:
   std::shared_ptr<ChunkPool> pool_;
@@ -117,6 +122,9 @@ RealStream::~RealStream() {
 void RealStream::became_connected() {
   error_code ec;
   socket_.set_option(asio::ip::tcp::no_delay(true), ec);
+  // The system would buffer megabytes for a peer that reads nothing, and count them to our memory.
+  ::setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &kUnsentBytesMax,
+               sizeof kUnsentBytesMax);
   const auto remote = socket_.remote_endpoint(ec);
   peer_ = ec ? "a peer that is gone"
              : to_string(base::Endpoint{remote.address().to_string(), remote.port()});

@@ -49,6 +49,8 @@ struct Settings {
   base::Duration terminal_pod_ttl{};
   std::int64_t max_tasks = 20'000;
   std::int64_t max_requests_inflight = 1'000;
+  std::int64_t max_connections = 10'000;
+  std::int64_t max_connections_per_source = 5'000;
   base::Duration request_timeout = std::chrono::seconds(60);
   base::Duration shutdown_grace_period = std::chrono::seconds(10);
   std::int64_t worker_threads = 0;

@@ -248,6 +248,13 @@ const SettingInfo kTable[] = {
      set_integer<&S::max_tasks, 100, kMillion>, get<&S::max_tasks>},
     {"max-requests-inflight", "N", "Requests at one time; beyond, they are answered 429.",
      set_integer<&S::max_requests_inflight, 1, kMillion>, get<&S::max_requests_inflight>},
+    {"max-connections", "N",
+     "API connections at one time; beyond, idle ones give way, then newcomers get 503. Fewer where "
+     "the limit on open files asks for it.",
+     set_integer<&S::max_connections, 16, kMillion>, get<&S::max_connections>},
+    {"max-connections-per-source", "N",
+     "API connections from one address; beyond, newcomers get 503.",
+     set_integer<&S::max_connections_per_source, 1, kMillion>, get<&S::max_connections_per_source>},
     {"request-timeout", "DURATION", "How long one request that is not a watch may take.",
      set<&S::request_timeout>, get<&S::request_timeout>},
     {"shutdown-grace-period", "DURATION", "How long requests under way may take at shutdown.",

@@ -27,8 +27,10 @@ namespace {
 /// it long.
 constexpr std::chrono::milliseconds kProgressInterval{100};
 
-http::ServerLimits limits() {
+http::ServerLimits limits(std::size_t connections_max) {
   http::ServerLimits limits;
+  limits.connections_max = connections_max;
+  limits.connections_per_source_max = connections_max;
   limits.target_bytes_max = 8 * 1024;
   limits.header_bytes_max = 16 * 1024;
   limits.body_bytes_max =
@@ -149,7 +151,7 @@ base::Result<base::Endpoint> SimKube::start() {
   if (auto defined = state.define(); !defined) return defined.error();
   state.serve_offer();
   state.server.emplace(state.world, state.group, state.metrics, "simkube", state.routes(),
-                       limits());
+                       limits(state.options.connections_max));
   auto bound = state.server->listen(state.options.listen);
   if (!bound) return bound;
   auto acting =

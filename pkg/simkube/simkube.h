@@ -28,6 +28,7 @@ struct SimKubeOptions {
   std::size_t history_events =
       1 << 17;  ///< changes kept per resource, a power of two: beyond, watches get 410
   std::size_t history_bytes = 64 << 20;
+  std::size_t connections_max = 10'000;  ///< of its clients; as http::ServerLimits has them
 };
 
 /// A small Kubernetes API server with a living cluster behind it, embedded: reads by kubeapi over

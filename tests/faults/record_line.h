@@ -16,7 +16,7 @@ struct Seen {
   std::string outcome;   ///< what happened: "serves its last state, marked stale"
   std::string evidence;  ///< the metric or log line that shows it
   /// From the end of the fault to the service as before; none where nothing was lost by it.
-  std::optional<std::chrono::duration<double>> recovery;
+  std::optional<std::chrono::duration<double>> recovery = {};
 };
 
 /// Appends a line of JSON to the file that PK_FAULT_RECORDS names; nothing without that variable.

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/faults/record.h"
 #include "tests/http/harness.h"
 
 namespace podkeeper::http {
@@ -74,6 +75,9 @@ TEST(Caps, IdleConnectionsGiveWayToNewcomers) {
     const auto newest = co_await h.house.hear(*h.kept[2], 1s);
     EXPECT_FALSE(newest.closed);
   });
+  faults::record({.row = 56,
+                  .outcome = "those who idle longest give way; health has a listener of its own",
+                  .evidence = "podkeeper_http_connections"});
 }
 
 TEST(Caps, ConnectionsBeyondTheLimitAreTold503WhenNoneIdles) {
@@ -134,6 +138,46 @@ TEST(Caps, APlaceIsGivenBackHoweverAConnectionEnds) {
   EXPECT_EQ(house.server->connections(), 0U);
   EXPECT_EQ(house.registry.count(), 1U) << "the accept loop alone";
   EXPECT_TRUE(house.metric("podkeeper_http_connections 0"));
+  faults::record({.row = 58,
+                  .outcome = "every place and task is given back",
+                  .evidence = "podkeeper_http_connections, process_open_fds"});
+}
+
+TEST(Caps, LargeAnswersBeyondTheLimitAreTold429UntilOthersAreTaken) {
+  auto shared = std::make_shared<std::string>(1024, 'x');
+  Router router = test_router();
+  router.exact("/list", [shared](Request) -> base::Task<Response> {
+    Response response;
+    GatheredBody body{.pieces = {}, .owner = shared};
+    for (int i = 0; i < 1'000; ++i) body.add(*shared);
+    response.body = std::move(body);
+    co_return response;
+  });
+  ServerLimits limits;
+  limits.answer_pieces_max = 2'500;
+  House house(std::move(router), limits);
+  const std::string list = "GET /list HTTP/1.1\r\nHost: a\r\n\r\n";
+  house.world.run_task([&]() -> base::Task<void> {
+    std::vector<std::unique_ptr<base::Stream>> unread;
+    for (int i = 0; i < 2; ++i) {
+      unread.push_back(co_await house.dial());
+      co_await House::say(*unread.back(), list);
+      co_await house.world.clock().sleep_for(100ms);
+    }
+    const auto refused = co_await house.ask(list);
+    EXPECT_EQ(refused.statuses(), std::vector{429});
+    EXPECT_NE(refused.bytes.find("\r\nRetry-After: 1\r\n"), std::string::npos);
+    const auto small = co_await house.ask(kHello);
+    EXPECT_EQ(small.statuses(), std::vector{200});
+    co_await house.world.clock().sleep_for(11s);  // who does not read is cut
+    const auto again = co_await house.ask(list);
+    EXPECT_EQ(again.statuses(), std::vector{200});
+  });
+  EXPECT_TRUE(house.metric("podkeeper_http_rejected_total{reason=\"answers\"} 1"));
+  faults::record({.row = 63,
+                  .outcome = "answers share the objects' bytes; 429 with Retry-After beyond two "
+                             "million pieces under way",
+                  .evidence = "podkeeper_http_rejected_total{reason=\"answers\"}"});
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "tests/faults/record.h"
 #include "tests/http/harness.h"
 
 namespace podkeeper::http {
@@ -57,6 +58,9 @@ TEST(Deadlines, CutABodyThatDrips) {
   EXPECT_EQ(slow.talk.statuses(), std::vector{408});
   EXPECT_LT(slow.ended, 12s);
   EXPECT_TRUE(house.metric("podkeeper_http_timeouts_total{phase=\"body\"} 1"));
+  faults::record({.row = 54,
+                  .outcome = "408 and close 10 s after the first byte, however many drip in",
+                  .evidence = "podkeeper_http_timeouts_total{phase}"});
 }
 
 TEST(Deadlines, CloseASilentConnectionWithoutAWord) {
@@ -80,12 +84,39 @@ TEST(Deadlines, CutAClientThatDoesNotTakeItsAnswer) {
   house.world.run_task([&]() -> base::Task<void> {
     auto stream = co_await house.dial();
     co_await House::say(*stream, "GET /big HTTP/1.1\r\nHost: a\r\n\r\n");
-    co_await house.world.clock().sleep_for(59s);
+    co_await house.world.clock().sleep_for(9s);
     EXPECT_EQ(house.server->connections(), 1U);
-    co_await house.world.clock().sleep_for(3s);
+    co_await house.world.clock().sleep_for(2s);
     EXPECT_EQ(house.server->connections(), 0U);
   });
   EXPECT_TRUE(house.metric("podkeeper_http_timeouts_total{phase=\"write\"} 1"));
+  faults::record({.row = 55,
+                  .outcome = "cut 10 s (a stream: 30 s) after it took the last block; until then "
+                             "it holds 16 to 256 KiB",
+                  .evidence = "podkeeper_http_timeouts_total{phase=\"write\"}, log line \"slow "
+                              "client cut\""});
+}
+
+TEST(Deadlines, LetAClientThatTakesItsAnswerStepByStepGoOn) {
+  Router router;
+  router.exact("/big", [](Request) -> base::Task<Response> {
+    co_return Response::text(200, std::string(2 << 20, 'x'));
+  });
+  House house(std::move(router));
+  house.world.run_task([&]() -> base::Task<void> {
+    auto stream = co_await house.dial();
+    co_await House::say(*stream, "GET /big HTTP/1.1\r\nHost: a\r\n\r\n");
+    std::string buffer(64 * 1024, '\0');
+    std::size_t got = 0;
+    while (got < 2 << 20) {  // some 4 KiB a read: 40 s in all
+      stream->set_deadline(house.world.clock().now() + 5s);
+      const auto some = co_await stream->read_some(boost::asio::buffer(buffer));
+      if (!some || *some == 0) break;
+      got += *some;
+      co_await house.world.clock().sleep_for(40ms);
+    }
+    EXPECT_GE(got, std::size_t{2} << 20);
+  });
 }
 
 TEST(Deadlines, TellTheHandlerUntilWhenItMayAnswer) {

@@ -2,10 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
 #include <string>
 #include <vector>
 
+#include "tests/faults/record.h"
 #include "tests/http/harness.h"
+#include "tests/http/support/hostile_cases.h"
 
 namespace podkeeper::http {
 namespace {
@@ -130,8 +133,8 @@ const std::vector<Case> kTargets = {
     {"fragment", get("/hello#x"), 400},
     {"semicolon", get("/hello;x=y"), 400},
     {"bad percent", get("/hello%g1"), 400},
-    {"double slash", get("//hello"), 404, false},
-    {"empty segment", get("/api//v1"), 404, false},
+    {"double slash", get("//hello"), 400},
+    {"empty segment", get("/api//v1"), 400},
     {"trailing slash", get("/hello/"), 200, false},
     {"encoded letter", get("/hell%6f"), 200, false},
     {"target of 2,048 bytes", get("/echo/" + std::string(2042, 'x')), 200, false},
@@ -204,12 +207,69 @@ TEST(HostileRequests, HoweverDamagedDoNotHarmTheServer) {
   EXPECT_EQ(house.talk({get("/hello")}).body(), "hello");
 }
 
+ServerLimits attacked_limits() {
+  ServerLimits limits;
+  limits.body_bytes_max = hostile::Limits{}.body_bytes;
+  return limits;
+}
+
+/// Each case, alone and with a good request behind it on the same connection.
+TEST(HostileCases, AreRefusedOnceEachAndTheConnectionClosed) {
+  House house(test_router(), attacked_limits());
+  const auto cases = hostile::all_cases({});
+  EXPECT_GE(cases.size(), 300U);
+  for (const hostile::Case& c : cases) {
+    const Talk alone = house.talk({c.bytes}, std::chrono::seconds(11));
+    EXPECT_EQ(alone.statuses(), std::vector{c.status}) << c.name;
+    EXPECT_TRUE(alone.closed) << c.name;
+    if (c.waits) continue;
+    const Talk smuggling = house.talk({c.bytes + hostile::kSmuggled}, std::chrono::seconds(11));
+    EXPECT_EQ(smuggling.statuses().size(), 1U) << c.name << ", and a good request behind it";
+    EXPECT_TRUE(smuggling.closed) << c.name;
+  }
+  EXPECT_EQ(house.talk({get("/hello")}).body(), "hello") << "the server still serves";
+  const std::string evidence = "podkeeper_http_rejected_total{reason}";
+  faults::record(
+      {.row = 52, .outcome = "400, connection closed, process alive", .evidence = evidence});
+  faults::record(
+      {.row = 53,
+       .outcome = "400 and close for every ambiguous framing; nothing behind it answered",
+       .evidence = evidence});
+  faults::record({.row = 61, .outcome = "431 or 414 and close", .evidence = evidence});
+}
+
+/// No two cases are the same bytes, so that their number means something.
+TEST(HostileCases, AreAllDifferent) {
+  std::set<std::string> seen;
+  for (const hostile::Case& c : hostile::all_cases({})) {
+    EXPECT_TRUE(seen.insert(c.bytes).second) << c.name;
+  }
+}
+
+TEST(HostileRequests, AThousandInOneWriteAreAnsweredInOrder) {
+  House house;
+  std::string requests;
+  for (int i = 0; i < 1000; ++i) requests += get("/echo/" + std::to_string(i));
+  const Talk talk = house.talk({requests});
+  EXPECT_EQ(talk.statuses(), std::vector<int>(1000, 200));
+  std::size_t at = 0;
+  for (int i = 0; i < 1000 && at != std::string::npos; ++i) {
+    at = talk.bytes.find("GET /echo/" + std::to_string(i) + "\n", at);
+    EXPECT_NE(at, std::string::npos) << i;
+  }
+  faults::record({.row = 57,
+                  .outcome = "answered in order from a buffer of 8 KiB",
+                  .evidence = "podkeeper_http_requests_total"});
+}
+
 TEST(HostileRequests, AreCountedByReason) {
   House house;
   house.talk({with("Transfer-Encoding: chunked\r\n")});
   house.talk({get("/a/../b")});
   EXPECT_TRUE(house.metric("podkeeper_http_rejected_total{reason=\"transfer_encoding\"} 1"));
   EXPECT_TRUE(house.metric("podkeeper_http_rejected_total{reason=\"target\"} 1"));
+  house.talk({get("/hello", "Impersonate-User: admin\r\n")});
+  EXPECT_TRUE(house.metric("podkeeper_http_rejected_total{reason=\"impersonation\"} 1"));
 }
 
 }  // namespace

@@ -27,10 +27,15 @@ Simkube::Simkube(std::vector<std::string> arguments) {
       [](const std::string& line) { return line.starts_with("listening on "); }, kStartLimit));
 }
 
-Podkeeperd::Podkeeperd(std::vector<std::string> arguments) {
+Podkeeperd::Podkeeperd(std::vector<std::string> arguments, std::size_t open_files) {
+  std::vector<std::string> shell;
+  if (open_files > 0) {
+    shell = {"/bin/sh", "-c", "ulimit -n " + std::to_string(open_files) + "; exec \"$0\" \"$@\""};
+  }
   arguments.insert(arguments.begin(),
                    {program("podkeeperd"), "--auth-mode=None", "--api-bind-address=127.0.0.1:0",
                     "--metrics-bind-address=0", "--health-probe-bind-address=127.0.0.1:0"});
+  arguments.insert(arguments.begin(), shell.begin(), shell.end());
   process = std::make_unique<Process>(std::move(arguments));
   api_port = listening(*process, "api");
   health_port = listening(*process, "health");

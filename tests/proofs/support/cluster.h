@@ -19,7 +19,8 @@ struct Simkube {
 
 /// A podkeeperd process with its API and health listeners on ports of the kernel's choice.
 struct Podkeeperd {
-  Podkeeperd(std::vector<std::string> arguments);
+  /// `open_files`: its limit on them, where not ours.
+  Podkeeperd(std::vector<std::string> arguments, std::size_t open_files = 0);
   /// Returns once /readyz says ok.
   void wait_ready(std::chrono::seconds limit) const;
   /// Sends SIGTERM and requires exit code 0 within the grace period.
