@@ -29,12 +29,14 @@ constexpr base::Duration kLogBlockedAfter = std::chrono::minutes(2);
 }  // namespace
 
 App::App(base::World& world, base::Processes& processes, const settings::Settings& settings,
-         telemetry::Metrics& metrics, const telemetry::Logging& logging)
+         telemetry::Metrics& metrics, const telemetry::Logging& logging,
+         const runtime::Watchdog& watchdog)
     : world_(world),
       processes_(processes),
       settings_(settings),
       metrics_(metrics),
       logging_(logging),
+      watchdog_(watchdog),
       tasks_(world.clock(), static_cast<std::size_t>(settings.max_tasks)),
       upstream_(world, tasks_, "upstream"),
       reclaimer_(world.clock(), tasks_),
@@ -145,6 +147,8 @@ void App::add_health_checks() {
     checks->add("ping", ok);
     checks->add("log", log);
   }
+  // What is stuck comes back by a restart alone.
+  health_->livez.add("event-loop", [this] { return watchdog_.check(); });
   // Who does not lead is as healthy and ready as who does.
   for (health::Checks* checks : {&health_->healthz, &health_->readyz}) {
     checks->add("leader-election", [this] { return leading_->check(); });
@@ -235,6 +239,7 @@ http::Router App::api_routes() {
   api::add_metrics_route(router, metrics_);
   api::add_status_routes(router, settings_, world_.clock());
   api::add_debug_routes(router, tasks_);
+  api::add_threads_route(router, watchdog_);
   api::add_map_debug_routes(router, map_directory(), world_.clock());
   if (settings_.enable_debug_panic) api::add_panic_route(router, background_);
   return router;

@@ -8,6 +8,7 @@
 #include "pkg/http/server.h"
 #include "pkg/kubeapi/forwarder.h"
 #include "pkg/kubeapi/read_api.h"
+#include "pkg/runtime/real_watchdog.h"
 #include "pkg/runtime/reclaimer.h"
 #include "pkg/runtime/task_group.h"
 #include "pkg/settings/settings.h"
@@ -37,7 +38,8 @@ namespace podkeeper::daemon {
 class App {
  public:
   App(base::World& world, base::Processes& processes, const settings::Settings& settings,
-      telemetry::Metrics& metrics, const telemetry::Logging& logging);
+      telemetry::Metrics& metrics, const telemetry::Logging& logging,
+      const runtime::Watchdog& watchdog);
   ~App();
 
   /// Starts everything and binds every listener. The Error is one line that says what to do.
@@ -66,6 +68,7 @@ class App {
   const settings::Settings settings_;
   telemetry::Metrics& metrics_;
   const telemetry::Logging& logging_;
+  const runtime::Watchdog& watchdog_;
   runtime::TaskRegistry tasks_;
   runtime::TaskGroup upstream_;  ///< the embedded cluster, stopped last
   runtime::Reclaimer reclaimer_;

@@ -3,6 +3,7 @@
 #include "pkg/api/process_api.h"
 #include "pkg/cmap/record.h"
 #include "pkg/recovery/guard.h"
+#include "pkg/runtime/real_watchdog.h"
 #include "pkg/runtime/real_world.h"
 #include "pkg/settings/settings.h"
 #include "pkg/telemetry/log.h"
@@ -67,11 +68,12 @@ int serve(runtime::RealWorld& world, const settings::Settings& settings) {
                                    world.clock(), &metrics);
   const PanicSinks panics(world.clock(), metrics);
   const telemetry::ProcessCollector process(metrics);
+  const runtime::Watchdog watchdog(world, metrics, {.timeout = settings.watchdog_timeout});
   cmap::set_hash_secret(world.random().next());
   const auto threads = settings.worker_threads > 0 ? settings.worker_threads
                                                    : std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN));
   world.catch_termination_signals();
-  App app(world, world.processes(), settings, metrics, logging);
+  App app(world, world.processes(), settings, metrics, logging, watchdog);
   int exit_code = 0;
   world.run_task([&] { return serve_until_signal(world, app, exit_code); },
                  static_cast<std::size_t>(threads));

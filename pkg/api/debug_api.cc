@@ -7,11 +7,15 @@
 #include <boost/asio/post.hpp>
 #include <nlohmann/json.hpp>
 
+#include <charconv>
 #include <chrono>
+#include <semaphore>
 #include <source_location>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <utility>
+#include <vector>
 
 namespace podkeeper::api {
 namespace {
@@ -80,6 +84,28 @@ ordered_json report_json(const recovery::PanicReport& report) {
         {"region", report.request.region}}}};
 }
 
+ordered_json threads_json(const std::vector<runtime::ThreadStack>& threads) {
+  ordered_json list = ordered_json::array();
+  for (const auto& thread : threads) {
+    list.push_back({{"id", thread.id},
+                    {"name", thread.name},
+                    {"answered", thread.answered},
+                    {"task", {{"id", thread.task_id}, {"name", thread.task_name}}},
+                    {"stack", recovery::symbolize(thread.stack)}});
+  }
+  return list;
+}
+
+ordered_json stall_json(const runtime::Stall& stall) {
+  const auto noticed =
+      std::chrono::duration_cast<std::chrono::milliseconds>(stall.noticed.time_since_epoch());
+  const auto lasted = std::chrono::duration_cast<std::chrono::milliseconds>(stall.for_at_least);
+  return {{"ts", noticed.count()},
+          {"thread", stall.thread},
+          {"forAtLeastMs", lasted.count()},
+          {"threads", threads_json(stall.threads)}};
+}
+
 Response refusal(int status, const std::string& message) {
   return Response::text(status, message + "\n");
 }
@@ -134,6 +160,21 @@ std::optional<PanicKind> parse_kind(std::string_view text) {
   return std::nullopt;
 }
 
+/// Holds this thread as a deadlock would, which is what the watchdog is for: nothing else of the
+/// loop runs on it meanwhile.
+Response stall(const Request& request) {
+  const std::string text(request.target.query_value("seconds").value_or("15"));
+  int seconds = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (error != std::errc{} || end != text.data() + text.size() || seconds < 1 ||
+      std::chrono::seconds(seconds) > kStallMax) {
+    return refusal(400, "seconds \"" + text + "\" is no number from 1 to 60");
+  }
+  std::binary_semaphore never{0};
+  (void)never.try_acquire_for(std::chrono::seconds(seconds));
+  return Response::text(200, "stalled for " + text + " s\n");
+}
+
 Task<Response> serve_panic(runtime::TaskGroup& group, Request request) {
   if (request.method != "POST") {
     auto refused = refusal(405, "405 method not allowed; use POST");
@@ -148,10 +189,11 @@ Task<Response> serve_panic(runtime::TaskGroup& group, Request request) {
                       "handler \"" + handler_text +
                           "\" is unknown; use http, stream, reconcile, event, timer or thread");
   }
+  if (kind_text == "stall") co_return stall(request);
   const auto kind = parse_kind(kind_text);
   if (!kind) {
-    co_return refusal(
-        400, "kind \"" + kind_text + "\" is not available; use exception, invariant or misuse");
+    co_return refusal(400, "kind \"" + kind_text +
+                               "\" is not available; use exception, invariant, misuse or stall");
   }
   if (*handler == Handler::kHttp) panic(*kind, group.registry());
   if (*handler == Handler::kStream) {
@@ -180,6 +222,16 @@ void add_debug_routes(http::Router& router, runtime::TaskRegistry& tasks) {
     ordered_json list = ordered_json::array();
     for (const auto& report : recorder.last()) list.push_back(report_json(report));
     co_return Response::json(200, dump({{"total", recorder.total()}, {"panics", std::move(list)}}));
+  });
+}
+
+void add_threads_route(http::Router& router, const runtime::Watchdog& watchdog) {
+  router.exact("/debug/threads", [&watchdog](Request) -> Task<Response> {
+    const auto last = watchdog.last();
+    co_return Response::json(
+        200, dump({{"threads", threads_json(runtime::take_stacks())},
+                   {"stalls", watchdog.stalls()},
+                   {"lastStall", last == nullptr ? ordered_json() : stall_json(*last)}}));
   });
 }
 

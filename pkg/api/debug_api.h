@@ -2,7 +2,10 @@
 
 #include "pkg/base/world.h"
 #include "pkg/http/server.h"
+#include "pkg/runtime/real_watchdog.h"
 #include "pkg/runtime/task_group.h"
+
+#include <chrono>
 
 namespace podkeeper::api {
 
@@ -11,10 +14,19 @@ namespace podkeeper::api {
 /// the task), as JSON.
 void add_debug_routes(http::Router& router, runtime::TaskRegistry& tasks);
 
+/// Serves /debug/threads: every thread of the process with its name, its task and its native stack,
+/// taken now, and what the watchdog saw of the last stall. It holds its own thread for some
+/// milliseconds, a second at most.
+void add_threads_route(http::Router& router, const runtime::Watchdog& watchdog);
+
+/// How long a deliberate stall may be asked to last.
+inline constexpr std::chrono::seconds kStallMax{60};
+
 /// Serves POST /debug/panic?handler=&kind=: makes one handler of that kind panic, as a bug in it
 /// would (kind=misuse: it walks a scratch table that a task "debug-panic-writer" is writing). http
 /// and stream panic in the request's own handler; the others in a task (or thread) of that kind
-/// which `group` starts.
+/// which `group` starts. kind=stall&seconds=N does not panic: it holds the request's thread so
+/// long.
 void add_panic_route(http::Router& router, runtime::TaskGroup& group);
 
 }  // namespace podkeeper::api

@@ -1,13 +1,22 @@
 #include "pkg/base/task_context.h"
 
 #include "pkg/base/epoch.h"
+#include "pkg/base/thread_activity.h"
 
 #include <algorithm>
 
 namespace podkeeper::base {
 namespace {
 
-thread_local TaskContext* t_current = nullptr;
+constinit thread_local ThreadActivity t_activity;
+
+void make_current(TaskContext* task) noexcept {
+  t_activity.task.store(task, std::memory_order_relaxed);
+  // No other thread writes it, so this needs no locked instruction.
+  t_activity.turns.store(t_activity.turns.load(std::memory_order_relaxed) + 1,
+                         std::memory_order_relaxed);
+  Epoch::runs_task(task == nullptr ? 0 : task->id);
+}
 
 std::string hex(std::span<const std::uint8_t> bytes) {
   static constexpr char kDigits[] = "0123456789abcdef";
@@ -121,18 +130,17 @@ const char* to_string(TaskContext::State state) noexcept {
   return "waiting";
 }
 
-TaskContext* current_task() noexcept { return t_current; }
+TaskContext* current_task() noexcept { return t_activity.task.load(std::memory_order_relaxed); }
+ThreadActivity& thread_activity() noexcept { return t_activity; }
 
-TaskScope::TaskScope(TaskContext* task) noexcept : task_(task), outer_(t_current) {
-  t_current = task;
-  Epoch::runs_task(task == nullptr ? 0 : task->id);
+TaskScope::TaskScope(TaskContext* task) noexcept : task_(task), outer_(current_task()) {
+  make_current(task);
   if (task_ != nullptr) task_->state.store(TaskContext::State::kRunning, std::memory_order_relaxed);
 }
 
 TaskScope::~TaskScope() {
   if (task_ != nullptr) task_->state.store(TaskContext::State::kWaiting, std::memory_order_relaxed);
-  t_current = outer_;
-  Epoch::runs_task(outer_ == nullptr ? 0 : outer_->id);
+  make_current(outer_);
 }
 
 }  // namespace podkeeper::base

@@ -1,5 +1,7 @@
 #include "pkg/runtime/real_world.h"
 
+#include "pkg/base/mutex.h"
+#include "pkg/base/thread_activity.h"
 #include "pkg/recovery/guard.h"
 #include "pkg/runtime/real_clock.h"
 #include "pkg/runtime/real_network.h"
@@ -20,11 +22,14 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <map>
 #include <optional>
+#include <pthread.h>
 #include <random>
 #include <string>
 #include <system_error>
 #include <thread>
+#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -94,8 +99,32 @@ struct RealWorld::State {
   std::atomic<bool> stopping{false};
   std::optional<asio::signal_set> signals;
 
+  base::Mutex mutex;
+  /// The threads of the loop by their ids; each is in it no longer than it lives.
+  std::map<std::int64_t, const base::ThreadActivity*> threads PK_GUARDED_BY(mutex);
+
+  /// While it lives, its thread is one of the loop's.
+  class Listed {
+   public:
+    explicit Listed(State& state) : state_(state) {
+      base::Lock lock(state_.mutex);
+      state_.threads.emplace(id_, &base::thread_activity());
+    }
+    ~Listed() {
+      base::Lock lock(state_.mutex);
+      state_.threads.erase(id_);
+    }
+    Listed(const Listed&) = delete;
+    Listed& operator=(const Listed&) = delete;
+
+   private:
+    State& state_;
+    const std::int64_t id_ = ::gettid();
+  };
+
   /// One thread's loop: what a handler throws is recorded, and the loop goes on.
   void loop() {
+    const Listed listed(*this);
     while (!stopping.load(std::memory_order_acquire)) {
       (void)recovery::guard(base::Handler::kThread, [this] { io->run(); });
     }
@@ -120,7 +149,13 @@ void RealWorld::run(std::size_t threads) {
   const auto work = asio::make_work_guard(*state_->io);
   {
     std::vector<std::jthread> others;
-    for (std::size_t i = 1; i < threads; ++i) others.emplace_back([this] { state_->loop(); });
+    for (std::size_t i = 1; i < threads; ++i) {
+      others.emplace_back([this, i] {
+        // The caller's thread keeps its name, which is the process's.
+        ::pthread_setname_np(::pthread_self(), ("io-" + std::to_string(i)).c_str());
+        state_->loop();
+      });
+    }
     state_->loop();
   }
   state_->stopping.store(false, std::memory_order_release);
@@ -130,6 +165,17 @@ void RealWorld::run(std::size_t threads) {
 void RealWorld::stop() {
   state_->stopping.store(true, std::memory_order_release);
   state_->io->stop();
+}
+
+std::vector<RealWorld::LoopThread> RealWorld::loop_threads() const {
+  std::vector<LoopThread> all;
+  base::Lock lock(state_->mutex);
+  for (const auto& [id, activity] : state_->threads) {
+    all.push_back({.id = id,
+                   .turns = activity->turns.load(std::memory_order_relaxed),
+                   .busy = activity->task.load(std::memory_order_relaxed) != nullptr});
+  }
+  return all;
 }
 
 void RealWorld::run_task(std::function<base::Task<void>()> make, std::size_t threads) {

@@ -3,8 +3,10 @@
 #include "pkg/base/processes.h"
 #include "pkg/base/world.h"
 
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <vector>
 
 namespace podkeeper::runtime {
 
@@ -27,6 +29,15 @@ class RealWorld final : public base::World {
   void run(std::size_t threads);
   /// Ends run(); any thread.
   void stop();
+  /// One of run()'s threads, as an observer sees it.
+  struct LoopThread {
+    std::int64_t id = 0;      ///< the kernel's, as in /proc/self/task
+    std::uint64_t turns = 0;  ///< base::ThreadActivity::turns
+    bool busy = false;        ///< inside a task
+    friend bool operator==(const LoopThread&, const LoopThread&) = default;
+  };
+  /// Those that run the loop now; any thread. O(threads).
+  [[nodiscard]] std::vector<LoopThread> loop_threads() const;
   /// Starts `make()` on the loop, runs until it ends and then stops the loop: main's and a test's
   /// body. What it throws, this throws.
   void run_task(std::function<base::Task<void>()> make, std::size_t threads = 1);

@@ -147,6 +147,10 @@ Result<void> check(const Settings& settings) {
   if (settings.request_timeout < std::chrono::seconds(1)) {
     return refuse("--request-timeout is below 1s; use 60s");
   }
+  if (settings.watchdog_timeout != base::Duration{} &&
+      settings.watchdog_timeout < std::chrono::milliseconds(100)) {
+    return refuse("--watchdog-timeout is below 100ms, which work may well take; use 10s, or 0");
+  }
   return {};
 }
 

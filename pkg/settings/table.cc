@@ -261,11 +261,15 @@ const SettingInfo kTable[] = {
      set<&S::shutdown_grace_period>, get<&S::shutdown_grace_period>},
     {"worker-threads", "N", "Threads of the event loop; 0: as many as processors.",
      set_integer<&S::worker_threads, 0, 1024>, get<&S::worker_threads>},
+    {"watchdog-timeout", "DURATION",
+     "A thread stuck in one piece of work for this long is told of, with all threads' stacks; 0 "
+     "watches nothing.",
+     set<&S::watchdog_timeout>, get<&S::watchdog_timeout>},
     {"feature-gates", "LIST",
      "NAME=true or NAME=false. WatchListClient: the state comes by a watch instead of LIST where "
      "the API server offers it.",
      set_feature_gates, get_feature_gates},
-    {"enable-debug-panic", "", "Serve POST /debug/panic, which makes a handler panic.",
+    {"enable-debug-panic", "", "Serve POST /debug/panic, which makes a handler panic or stall.",
      set<&S::enable_debug_panic>, get<&S::enable_debug_panic>},
     {"logging-format", "FORMAT", "text or json.", set_format, get_format},
     {"v", "N", "Verbosity of the log, 0 to 10.", set_integer<&S::verbosity, 0, 10>,

@@ -2,6 +2,7 @@
 
 #include "pkg/telemetry/metric_buckets.h"
 #include "pkg/telemetry/metrics.h"
+#include "pkg/telemetry/process_metric_names.h"
 #include "pkg/telemetry/upstream_metric_names.h"
 
 #include <vector>
@@ -10,22 +11,6 @@
 /// else. Names that Kubernetes or the Prometheus clients use are reused verbatim; all others begin
 /// with podkeeper_. Every label's values form a closed set.
 namespace podkeeper::telemetry {
-
-// The process, as Prometheus clients name it.
-inline const MetricDesc kProcessCpuSeconds{MetricType::kCounter, "process_cpu_seconds_total",
-                                           "Total user and system CPU time spent in seconds."};
-inline const MetricDesc kProcessResidentMemory{MetricType::kGauge, "process_resident_memory_bytes",
-                                               "Resident memory size in bytes."};
-inline const MetricDesc kProcessVirtualMemory{MetricType::kGauge, "process_virtual_memory_bytes",
-                                              "Virtual memory size in bytes."};
-inline const MetricDesc kProcessOpenFds{MetricType::kGauge, "process_open_fds",
-                                        "Number of open file descriptors."};
-inline const MetricDesc kProcessMaxFds{MetricType::kGauge, "process_max_fds",
-                                       "Maximum number of open file descriptors."};
-inline const MetricDesc kProcessStartTime{MetricType::kGauge, "process_start_time_seconds",
-                                          "Start time of the process since unix epoch in seconds."};
-inline const MetricDesc kProcessThreads{MetricType::kGauge, "process_threads",
-                                        "Number of threads of the process."};
 
 // Work queues, as Kubernetes names them.
 inline const MetricDesc kWorkqueueDepth{
@@ -348,6 +333,7 @@ inline const MetricDesc* const kAllMetrics[] = {&kProcessCpuSeconds,
                                                 &kSimkubeFaults,
                                                 &kPanics,
                                                 &kPanicsSuppressed,
+                                                &kWatchdogStalls,
                                                 &kTasks,
                                                 &kTaskQueueDelay,
                                                 &kHttpRequests,

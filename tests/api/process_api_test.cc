@@ -3,11 +3,14 @@
 #include "pkg/api/debug_api.h"
 #include "pkg/api/health_api.h"
 #include "pkg/http/client.h"
+#include "pkg/runtime/real_watchdog.h"
 #include "pkg/runtime/simulated_world.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
+
+#include <algorithm>
 
 namespace podkeeper::api {
 namespace {
@@ -36,6 +39,7 @@ class ProcessApiTest : public testing::Test {
     add_metrics_route(router, metrics_);
     add_status_routes(router, settings_, world_.clock());
     add_debug_routes(router, tasks_);
+    add_threads_route(router, watchdog_);
     add_panic_route(router, group_);
     server_ = std::make_unique<http::Server>(world_, group_, metrics_, "test", std::move(router));
     endpoint_ = server_->listen({.host = "127.0.0.1", .port = 0}).value();
@@ -73,6 +77,8 @@ class ProcessApiTest : public testing::Test {
   settings::Settings settings_ = settings::standalone_defaults();
   runtime::TaskRegistry tasks_;
   runtime::TaskGroup group_;
+  runtime::RealWorld real_;
+  runtime::Watchdog watchdog_{real_, metrics_, {.timeout = std::chrono::seconds(0)}};
   bool healthy_ = true;
   std::shared_ptr<HealthChecks> health_ = std::make_shared<HealthChecks>();
   std::unique_ptr<http::Server> server_;
@@ -144,6 +150,23 @@ TEST_F(ProcessApiTest, RefusesAPanicItCannotMake) {
   EXPECT_EQ(ask("GET", "/debug/panic").status, 405);
   EXPECT_THAT(ask("POST", "/debug/panic?handler=kernel").body, HasSubstr("kernel"));
   EXPECT_THAT(ask("POST", "/debug/panic?kind=segv").body, HasSubstr("segv"));
+  for (const char* seconds : {"0", "61", "-1", "1.5", "soon", ""}) {
+    EXPECT_EQ(ask("POST", std::string("/debug/panic?kind=stall&seconds=") + seconds).status, 400);
+  }
+}
+
+TEST_F(ProcessApiTest, ShowsTheStacksOfAllThreads) {
+  const auto answer = nlohmann::json::parse(ask("GET", "/debug/threads").body);
+  EXPECT_EQ(answer.at("stalls"), 0);
+  EXPECT_TRUE(answer.at("lastStall").is_null());
+  ASSERT_FALSE(answer.at("threads").empty());
+  // The one that answers is among them, with the task it answers in.
+  const auto& threads = answer.at("threads");
+  const auto own = std::ranges::find_if(
+      threads, [](const auto& thread) { return thread.at("task").at("id") != 0; });
+  ASSERT_NE(own, threads.end());
+  EXPECT_EQ(own->at("answered"), true);
+  EXPECT_THAT(own->at("stack").dump(), HasSubstr("take_stacks"));
 }
 
 }  // namespace

@@ -1,0 +1,149 @@
+#include "pkg/runtime/real_watchdog.h"
+
+#include "pkg/recovery/panic_report.h"
+#include "pkg/runtime/task_group.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <memory>
+#include <semaphore>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "tests/faults/record.h"
+
+namespace podkeeper::runtime {
+namespace {
+
+using namespace std::chrono_literals;
+using base::Task;
+using ::testing::Contains;
+using ::testing::HasSubstr;
+
+/// Waits where the stack says so.
+[[gnu::noinline]] void block_here(std::binary_semaphore& until) { until.acquire(); }
+
+const ThreadStack* find(const std::vector<ThreadStack>& threads, std::int64_t id) {
+  const auto found = std::ranges::find(threads, id, &ThreadStack::id);
+  return found == threads.end() ? nullptr : &*found;
+}
+
+/// A loop of two threads, a watchdog with little patience, and tasks.
+struct Watched {
+  explicit Watched(base::Duration timeout = 100ms)
+      : watchdog(world, metrics, {.timeout = timeout, .dump_interval = 1ms}) {}
+
+  /// Runs `body` in a task until it ends; meanwhile the others run.
+  void run(std::function<Task<void>()> body) {
+    world.run_task(
+        [&]() -> Task<void> {
+          co_await body();
+          group.stop();
+          co_await group.join();
+        },
+        2);
+  }
+  /// Comes back when `holds`, and lets the loop go on meanwhile.
+  Task<void> until(std::function<bool()> holds) {
+    while (!holds()) co_await world.clock().sleep_for(1ms);
+  }
+  [[nodiscard]] std::string stalls_metric() {
+    const std::string text = metrics.render();
+    const auto at = text.find("\npodkeeper_watchdog_stalls_total ");
+    return at == std::string::npos ? "" : text.substr(at + 1, text.find('\n', at + 1) - at - 1);
+  }
+
+  RealWorld world;
+  telemetry::Metrics metrics;
+  TaskRegistry registry{world.clock()};
+  TaskGroup group{world, registry, "test"};
+  Watchdog watchdog;
+};
+
+TEST(Stacks, EveryThreadTellsWhereItIs) {
+  std::binary_semaphore begun{0}, end{0};
+  std::int64_t id = 0;
+  std::jthread other([&] {
+    id = ::gettid();
+    begun.release();
+    block_here(end);
+  });
+  begun.acquire();
+  const auto threads = take_stacks();
+  end.release();
+  const auto* const own = find(threads, ::gettid());
+  const auto* const waiting = find(threads, id);
+  ASSERT_NE(own, nullptr);
+  ASSERT_NE(waiting, nullptr);
+  EXPECT_TRUE(own->answered);
+  EXPECT_FALSE(own->stack.empty());
+  EXPECT_TRUE(waiting->answered);
+  EXPECT_THAT(recovery::symbolize(waiting->stack), Contains(HasSubstr("block_here")));
+}
+
+TEST(Watchdog, ATaskThatHoldsItsThreadIsToldOfWithAllStacksAndFailsTheCheckUntilItGoesOn) {
+  Watched watched;
+  std::binary_semaphore held{0};
+  watched.run([&]() -> Task<void> {
+    (void)watched.group.spawn("stuck one", base::Handler::kEvent, [&]() -> Task<void> {
+      block_here(held);
+      co_return;
+    });
+    const auto told = [&] { return watched.watchdog.last() != nullptr; };
+    auto telling = watched.until(told);
+    co_await std::move(telling);
+    EXPECT_FALSE(watched.watchdog.check().has_value());
+    held.release();
+    const auto well = [&] { return watched.watchdog.check().has_value(); };
+    auto recovering = watched.until(well);
+    co_await std::move(recovering);
+  });
+  // On a busy machine the other thread may have been out of luck as well.
+  EXPECT_GE(watched.watchdog.stalls(), 1U);
+  EXPECT_EQ(watched.stalls_metric(),
+            "podkeeper_watchdog_stalls_total " + std::to_string(watched.watchdog.stalls()));
+  const auto stall = watched.watchdog.last();
+  const auto stuck = std::ranges::find(stall->threads, "stuck one", &ThreadStack::task_name);
+  ASSERT_NE(stuck, stall->threads.end());
+  EXPECT_THAT(recovery::symbolize(stuck->stack), Contains(HasSubstr("block_here")));
+  EXPECT_GE(stall->threads.size(), 3U);  // the loop's two and the watchdog
+  faults::record({.row = 51,
+                  .outcome = "a blocked io thread is noticed within --watchdog-timeout, the stacks "
+                             "of all threads are logged and kept, /livez fails until it goes on",
+                  .evidence = "podkeeper_watchdog_stalls_total, io_thread_stalled, /debug/threads",
+                  .recovery = {}});
+}
+
+TEST(Watchdog, ALoopWithoutAFreeThreadIsToldOf) {
+  Watched watched;
+  std::binary_semaphore held{0};
+  std::jthread releases([&] {
+    while (watched.watchdog.last() == nullptr) std::this_thread::yield();
+    held.release();
+  });
+  watched.world.run_task([&]() -> Task<void> {
+    block_here(held);  // the only thread, outside any task of a group
+    co_return;
+  });
+  EXPECT_EQ(watched.watchdog.last()->thread, 0);
+}
+
+TEST(Watchdog, WhoIdlesIsNotStuck) {
+  Watched watched(2s);
+  watched.run([&]() -> Task<void> { co_await watched.world.clock().sleep_for(2500ms); });
+  EXPECT_EQ(watched.watchdog.stalls(), 0U);
+}
+
+TEST(Watchdog, WithoutATimeoutItWatchesNothing) {
+  Watched watched(0s);
+  watched.run([&]() -> Task<void> { co_return; });
+  EXPECT_TRUE(watched.watchdog.check().has_value());
+  EXPECT_EQ(watched.watchdog.last(), nullptr);
+}
+
+}  // namespace
+}  // namespace podkeeper::runtime
