@@ -11,6 +11,8 @@
 
 #include <iostream>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "daemon/panic_sinks.h"
 
@@ -40,8 +42,19 @@ base::Task<void> serve_until_signal(runtime::RealWorld& world, runtime::TaskGrou
   co_await std::move(joining);
 }
 
-int run(simkube::SimKubeOptions options) {
+base::Result<std::vector<simkube::FaultRule>> read_faults(base::Files& files,
+                                                          const std::string& path) {
+  if (path.empty()) return std::vector<simkube::FaultRule>{};
+  const auto text = files.read(path, simkube::kFaultScriptBytesMax);
+  if (!text) return text.error();
+  return simkube::parse_fault_script(*text);
+}
+
+int run(simkube::SimKubeOptions options, const std::string& fault_script) {
   runtime::RealWorld world;
+  auto faults = read_faults(world.files(), fault_script);
+  if (!faults) return refuse("--fault-script: " + faults.error().message);
+  options.faults = *std::move(faults);
   telemetry::Metrics metrics;
   const telemetry::Logging logging({}, world.clock(), &metrics);
   const PanicSinks panics(world.clock(), metrics);
@@ -71,6 +84,7 @@ int main(int argc, char** argv) {
   std::string address = "127.0.0.1:0";
   std::string cut_every = "0";
   std::string churn_for = "0";
+  std::string fault_script;
   CLI::App app("simkube runs a small Kubernetes API server with a living cluster behind it.",
                "simkube");
   app.add_option("--bind-address", address, "Where to listen; port 0 takes a free one.")
@@ -93,6 +107,9 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--cut-every", cut_every, "Cut every connection this often; 0: never.")
       ->capture_default_str();
+  app.add_option("--fault-script", fault_script,
+                 "A file with a JSON list of {when, do}: what befalls which requests "
+                 "(pkg/simkube/fault_script.h).");
   CLI11_PARSE(app, argc, argv);
   const auto endpoint = podkeeper::base::parse_endpoint(address);
   if (!endpoint) return podkeeper::daemon::refuse("--bind-address: " + endpoint.error().message);
@@ -103,5 +120,5 @@ int main(int argc, char** argv) {
   if (auto ok = read_duration("--churn-for", churn_for, options.churn_for); !ok) {
     return podkeeper::daemon::refuse(ok.error().message);
   }
-  return podkeeper::daemon::run(std::move(options));
+  return podkeeper::daemon::run(std::move(options), fault_script);
 }

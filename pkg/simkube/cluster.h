@@ -137,6 +137,13 @@ class Cluster {
   [[nodiscard]] std::vector<kube::ObjectKey> keys(const kube::Resource& resource,
                                                   std::string_view namespace_) const;
 
+  /// Keeps what is true now, for restore(). Not under load: it reads everything.
+  void back_up();
+  /// As etcd restored from that backup: content and revision of then, no history, and revisions are
+  /// given out a second time. What was defined since stays served, with nothing in it. PK_CHECKs
+  /// that there is a backup.
+  void restore();
+
   /// Tells every store that it has seen all up to the cluster's revision, so that a client that
   /// carries a revision from one resource to another is answered. Cheap when nothing changed.
   void tell_progress();

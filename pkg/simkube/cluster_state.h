@@ -6,11 +6,13 @@
 #include "pkg/simkube/cluster.h"
 #include "pkg/simkube/definition.h"
 #include "pkg/simkube/ownership.h"
+#include "pkg/state/store.h"
 
 #include <array>
 #include <cstdint>
 #include <deque>
 #include <expected>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -67,6 +69,12 @@ struct Cluster::State {
     std::shared_ptr<const Definition> definition;  ///< of a custom resource
     std::uint64_t defined = 0;                     ///< the offer's generation it dates from
     bool retired = false;
+  };
+
+  /// What restore() brings back; the records are counted, so nothing is copied.
+  struct Backup {
+    kube::Revision revision;
+    std::map<const Slot*, std::vector<state::RecordRef>> content;
   };
 
   State(base::World& in_world, const ClusterOptions& options);
@@ -140,6 +148,7 @@ struct Cluster::State {
   std::vector<std::unique_ptr<Slot>> slots PK_GUARDED_BY(mutex);  ///< only ever grows
   std::uint64_t generation PK_GUARDED_BY(mutex) = 0;              ///< of the offer
   std::deque<kube::ObjectKey> event_order PK_GUARDED_BY(mutex);
+  std::optional<Backup> backup PK_GUARDED_BY(mutex);
   const ClusterOptions config;
 };
 

@@ -4,8 +4,8 @@
 #include "pkg/http/server.h"
 #include "pkg/kubeapi/read_api.h"
 #include "pkg/simkube/actors.h"
-#include "pkg/simkube/cut_world.h"
 #include "pkg/simkube/definition_files.h"
+#include "pkg/simkube/faulty_world.h"
 #include "pkg/simkube/load.h"
 #include "pkg/simkube/openapi.h"
 #include "pkg/simkube/population.h"
@@ -19,6 +19,7 @@
 #include <optional>
 #include <set>
 #include <utility>
+#include <variant>
 
 namespace podkeeper::simkube {
 namespace {
@@ -51,7 +52,7 @@ struct SimKube::State {
   State(base::World& real, runtime::TaskGroup& in_group, telemetry::Metrics& in_metrics,
         SimKubeOptions with)
       : options(std::move(with)),
-        world(real),
+        world(real, in_metrics, options.faults, [this] { restore(); }),
         group(in_group),
         metrics(in_metrics),
         cluster(real,
@@ -70,9 +71,13 @@ struct SimKube::State {
     api.serve(offer.served, offer.generation);
   }
   http::Router routes();
+  void restore() {
+    cluster.restore();
+    world.cut_connections();
+  }
 
   const SimKubeOptions options;
-  CutWorld world;
+  FaultyWorld world;
   runtime::TaskGroup& group;
   telemetry::Metrics& metrics;
   access::LoopbackAuthorizer authorizer;
@@ -152,6 +157,10 @@ base::Result<base::Endpoint> SimKube::start() {
   state.serve_offer();
   state.server.emplace(state.world, state.group, state.metrics, "simkube", state.routes(),
                        limits(state.options.connections_max));
+  const auto restores = [](const FaultRule& rule) {
+    return std::holds_alternative<FaultRestore>(rule.what);
+  };
+  if (std::ranges::any_of(state.options.faults, restores)) state.cluster.back_up();
   auto bound = state.server->listen(state.options.listen);
   if (!bound) return bound;
   auto acting =

@@ -5,6 +5,7 @@
 #include "pkg/base/world.h"
 #include "pkg/runtime/task_group.h"
 #include "pkg/simkube/cluster.h"
+#include "pkg/simkube/fault_script.h"
 #include "pkg/telemetry/metrics.h"
 
 #include <cstdint>
@@ -29,6 +30,7 @@ struct SimKubeOptions {
       1 << 17;  ///< changes kept per resource, a power of two: beyond, watches get 410
   std::size_t history_bytes = 64 << 20;
   std::size_t connections_max = 10'000;  ///< of its clients; as http::ServerLimits has them
+  std::vector<FaultRule> faults;         ///< what befalls its clients' requests (fault_script.h)
 };
 
 /// A small Kubernetes API server with a living cluster behind it, embedded: reads by kubeapi over
@@ -52,7 +54,8 @@ class SimKube {
   /// Cuts every connection, in the middle of whatever it sends; returns how many there were. Any
   /// thread.
   std::size_t cut_connections();
-  /// Faults that no client is told of, for tests of who has to find out by himself (see CutWorld).
+  /// Faults that no client is told of, for tests of who has to find out by himself (see
+  /// FaultyWorld).
   std::size_t freeze_connections();
   void lose_next_event();
   [[nodiscard]] bool lost_event() const;
