@@ -25,14 +25,11 @@ kube::ReflectorOptions reflector_options(const settings::Settings& settings) {
 }  // namespace
 
 Policies::Policies(base::World& world, telemetry::Metrics& metrics,
-                   const settings::Settings& settings, http::Client& client,
-                   leader::Leadership& leadership)
+                   const settings::Settings& settings, http::Client& client, Leading& leading)
     : clock_(world.clock()),
       client_(client),
-      leadership_(leadership),
+      leading_(leading),
       objects_(world, client_),
-      leaders_objects_(world, client_,
-                       kube::ObjectClientOptions{.write_until = leader::until_of(leadership)}),
       store_(
           world.clock(),
           state::StoreOptions{.resource = kube::concurrent_map_policies(), .map = {}, .log = {}}),
@@ -41,19 +38,19 @@ Policies::Policies(base::World& world, telemetry::Metrics& metrics,
 base::Result<std::unique_ptr<Policies>> Policies::make(
     base::World& world, telemetry::Metrics& metrics, const settings::Settings& settings,
     http::Client& client, access::Authorizer& authorizer,
-    const std::vector<state::Partitions*>& maps, InForce in_force, leader::Leadership& leadership) {
+    const std::vector<state::Partitions*>& maps, InForce in_force, Leading& leading) {
   auto allowed = authorizer.read(
       "", {.plural_group = kube::concurrent_map_policies().plural_group(), .namespace_ = ""});
   if (!allowed) return allowed.error();
-  std::unique_ptr<Policies> policies(new Policies(world, metrics, settings, client, leadership));
+  std::unique_ptr<Policies> policies(new Policies(world, metrics, settings, client, leading));
   controllers::PolicyControllerOptions options;
   options.instance = instance_name();
   options.metrics = &metrics;
   options.built.audit = true;
   options.built.consistency = true;
   options.in_force = std::move(in_force);
-  options.leads = [&leadership] { return leadership.leads(); };
-  options.leaders_client = &policies->leaders_objects_;
+  options.leads = [&leading] { return leading.leadership().leads(); };
+  options.leaders_client = &leading.client();
   policies->controller_ = std::make_unique<controllers::PolicyController>(
       world, state::Reader(policies->store_), *std::move(allowed), policies->objects_,
       std::vector<policy::PartitionedStore*>(maps.begin(), maps.end()), std::move(options));
@@ -72,7 +69,7 @@ base::Result<void> Policies::start(runtime::TaskGroup& group) {
 
 base::Task<void> Policies::follow_leadership() {
   runtime::Wakeup wakeup(clock_);
-  const auto subscription = leadership_.subscribe(wakeup);
+  const auto subscription = leading_.leadership().subscribe(wakeup);
   while (true) {
     auto changed = wakeup.wait();
     co_await std::move(changed);

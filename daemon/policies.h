@@ -6,7 +6,6 @@
 #include "pkg/http/client.h"
 #include "pkg/kube/object_client.h"
 #include "pkg/kube/reflector.h"
-#include "pkg/leader/leadership.h"
 #include "pkg/runtime/task_group.h"
 #include "pkg/settings/settings.h"
 #include "pkg/state/store.h"
@@ -16,6 +15,8 @@
 #include <memory>
 #include <string>
 #include <vector>
+
+#include "daemon/leading.h"
 
 namespace podkeeper::daemon {
 
@@ -30,8 +31,7 @@ class Policies {
   static base::Result<std::unique_ptr<Policies>> make(
       base::World& world, telemetry::Metrics& metrics, const settings::Settings& settings,
       http::Client& client, access::Authorizer& authorizer,
-      const std::vector<state::Partitions*>& maps, InForce in_force,
-      leader::Leadership& leadership);
+      const std::vector<state::Partitions*>& maps, InForce in_force, Leading& leading);
   /// Starts the reflector and the controller.
   base::Result<void> start(runtime::TaskGroup& group);
   /// Takes this instance out of every policy's status, before the tasks are stopped.
@@ -40,15 +40,14 @@ class Policies {
 
  private:
   Policies(base::World& world, telemetry::Metrics& metrics, const settings::Settings& settings,
-           http::Client& client, leader::Leadership& leadership);
+           http::Client& client, Leading& leading);
   /// Has the statuses looked at when this process begins to lead.
   base::Task<void> follow_leadership();
 
   base::Clock& clock_;
   http::Client& client_;
-  leader::Leadership& leadership_;
+  Leading& leading_;
   kube::ObjectClient objects_;
-  kube::ObjectClient leaders_objects_;  ///< sends in the leader's term only
   state::Store store_;
   kube::Reflector reflector_;
   std::unique_ptr<controllers::PolicyController> controller_;

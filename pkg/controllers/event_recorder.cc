@@ -16,8 +16,11 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kNamespace = "default";
 constexpr const char* kController = "podkeeper.dev/podkeeper";
+
+std::string namespace_of(const EventSubject& subject) {
+  return subject.namespace_.empty() ? "default" : subject.namespace_;
+}
 
 /// The beginning of a text, of at most so many bytes, cut between characters.
 std::string shortened(std::string text, std::size_t bytes_max) {
@@ -33,6 +36,7 @@ std::string shortened(std::string text, std::size_t bytes_max) {
 
 std::string key_of(const EventSubject& subject, const EventText& text) {
   return Json{subject.resource.plural_group(),
+              subject.namespace_,
               subject.name,
               subject.uid,
               text.warning,
@@ -160,14 +164,14 @@ base::Task<base::Result<void>> EventRecorder::send(Posted event) {
     const Json patch = {
         {"series",
          {{"count", event.series->count}, {"lastObservedTime", micro_time(event.series->last)}}}};
-    auto patching =
-        client_.merge_patch(kube::events_v1(), {kNamespace, event.name}, "", patch.dump());
+    auto patching = client_.merge_patch(
+        kube::events_v1(), {namespace_of(event.subject), event.name}, "", patch.dump());
     const auto patched = co_await std::move(patching);
     if (patched) co_return base::Result<void>();
     if (patched.error().code != base::ErrorCode::kNotFound) co_return patched.error();
   }
   // The first of its kind, or the server forgot it meanwhile.
-  auto creating = client_.create(kube::events_v1(), kNamespace, body_of(event));
+  auto creating = client_.create(kube::events_v1(), namespace_of(event.subject), body_of(event));
   const auto created = co_await std::move(creating);
   if (!created) co_return created.error();
   co_return base::Result<void>();
@@ -177,7 +181,7 @@ std::string EventRecorder::body_of(const Posted& event) const {
   const EventSubject& subject = event.subject;
   Json body = {{"apiVersion", kube::events_v1().api_version()},
                {"kind", "Event"},
-               {"metadata", {{"name", event.name}, {"namespace", kNamespace}}},
+               {"metadata", {{"name", event.name}, {"namespace", namespace_of(subject)}}},
                {"eventTime", micro_time(event.first)},
                {"reportingController", kController},
                {"reportingInstance", instance_},
@@ -191,6 +195,7 @@ std::string EventRecorder::body_of(const Posted& event) const {
                  {"resourceVersion", kube::to_string(subject.revision)}}},
                {"note", shortened(event.text.note, kNoteBytesMax)},
                {"type", event.text.warning ? "Warning" : "Normal"}};
+  if (!subject.namespace_.empty()) body["regarding"]["namespace"] = subject.namespace_;
   if (event.series) {
     body["series"] = {{"count", event.series->count},
                       {"lastObservedTime", micro_time(event.series->last)}};

@@ -19,6 +19,7 @@ namespace podkeeper::controllers {
 /// What an Event is about.
 struct EventSubject {
   kube::Resource resource;
+  std::string namespace_ = {};  ///< empty: cluster-scoped
   std::string name, uid;
   kube::Revision revision;
 };
@@ -31,12 +32,13 @@ struct EventText {
   std::string note;
 };
 
-/// Posts Events of events.k8s.io/v1; those about what is cluster-scoped stand in the namespace
-/// default. As client-go's recorder (tools/events) does it: the same Event again becomes a series
-/// of the one that was posted, whose count is posted when it begins, every kRefresh while it goes
-/// on, and once after nothing came for kFinish, which ends it. And as its older one (tools/record)
-/// holds floods back: of one object, a burst of kBurst posts, then one every kInterval; more are
-/// dropped. Other than client-go's, what is the same includes the note, which says the most here.
+/// Posts Events of events.k8s.io/v1, in the namespace of what they are about; those about what is
+/// cluster-scoped stand in the namespace default. As client-go's recorder (tools/events) does it:
+/// the same Event again becomes a series of the one that was posted, whose count is posted when it
+/// begins, every kRefresh while it goes on, and once after nothing came for kFinish, which ends it.
+/// And as its older one (tools/record) holds floods back: of one object, a burst of kBurst posts,
+/// then one every kInterval; more are dropped. Other than client-go's, what is the same includes
+/// the note, which says the most here.
 ///
 /// An Event that cannot be posted is logged and forgotten: it is news, not state. Any task.
 class EventRecorder {

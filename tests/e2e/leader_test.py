@@ -203,7 +203,7 @@ class Leadership(unittest.TestCase):
 
     def judge_writes(self):
         """What is said for all was written by the holder of the lease at that revision."""
-        holder, said, writers, seen = None, {}, {}, set()
+        holder, said, writers, seen, told = None, {}, {}, set(), []
         for revision, entry in self.entries():
             if revision in seen:
                 continue  # nothing was changed
@@ -213,6 +213,9 @@ class Leadership(unittest.TestCase):
             if resource == "leases":
                 holder = user if answer["spec"]["holderIdentity"] else None
                 continue
+            if answer.get("reason") == "LeaderElection":
+                told.append(answer)  # each tells of itself, also when its term is over
+                continue
             before, said = said, common(answer) if resource != "events" else said
             leads = resource == "events" or said != before
             if leads and user.startswith("system:serviceaccount:"):
@@ -220,6 +223,21 @@ class Leadership(unittest.TestCase):
                 writers[user] = writers.get(user, 0) + 1
         self.assertGreater(len(writers), 1, "several wrote, each in its terms")
         self.assertGreaterEqual(sum(writers.values()), TAKEOVERS)
+        self.judge_news(told)
+
+    def judge_news(self, told):
+        """Changes of leaders were told by Events about the Lease."""
+        uid = self.cluster.client.get(LEASE)["metadata"]["uid"]
+        for event in told:
+            about = event["regarding"]
+            self.assertEqual((about["kind"], about["uid"]), ("Lease", uid))
+            self.assertEqual(event["metadata"]["namespace"], NAMESPACE)
+        # Whoever is killed as soon as it leads cannot tell of it; who leads last does.
+        began = self.spec()["holderIdentity"] + " became leader"
+        describe = ("describe", "lease", "podkeeper", "-n", NAMESPACE)
+        wait_for(began, lambda: began in self.cluster.must(*describe))
+        ends = {event["note"].split(" ", 1)[1] for event in told}
+        self.assertEqual(ends, {"became leader", "stopped leading"})
 
 
 def common(policy):
