@@ -14,7 +14,9 @@ base::Error with_missing_rule(base::Error error, const AccessRequest& request) {
   error.message += "; give podkeeper's user, by " + binding + ", the missing rule {apiGroups: [\"" +
                    request.resource.group + "\"], resources: [\"" + request.resource.plural;
   if (!request.subresource.empty()) error.message.append("/").append(request.subresource);
-  error.message.append("\"], verbs: [\"").append(request.verb).append("\"]}");
+  error.message.append("\"], verbs: [\"").append(request.verb);
+  if (!request.also.empty()) error.message.append("\", \"").append(request.also);
+  error.message.append("\"]}");
   return error;
 }
 

@@ -13,6 +13,7 @@ struct AccessRequest {
   const Resource& resource;
   std::string_view subresource = {};  ///< "status"
   std::string_view namespace_ = {};   ///< empty: everywhere, or a cluster-scoped resource
+  std::string_view also = {};         ///< a verb that is asked for as well
 };
 
 /// Adds to a kForbidden the rule that is missing, and where it belongs, and to a kUnauthorized what

@@ -99,9 +99,9 @@ base::Task<base::Result<std::string>> ObjectClient::create(Resource resource,
   co_return co_await std::move(sending);
 }
 
-base::Task<base::Result<std::string>> ObjectClient::change(http::ClientRequest request,
-                                                           std::string_view verb, Resource resource,
-                                                           ObjectKey key, std::string subresource) {
+base::Task<base::Result<std::string>> ObjectClient::change(http::ClientRequest request, Verbs verbs,
+                                                           Resource resource, ObjectKey key,
+                                                           std::string subresource) {
   if (!is_plain(key)) co_return no_name();
   std::string target = resource.path(key.namespace_, key.name);
   if (!subresource.empty()) target.append("/").append(subresource);
@@ -109,7 +109,8 @@ base::Task<base::Result<std::string>> ObjectClient::change(http::ClientRequest r
   request.headers.add("Accept", "application/json");
   Asked asked{.what = request.method + " " + resource.plural_group() + " " + to_string(key) +
                       (subresource.empty() ? "" : " " + subresource),
-              .verb = verb,
+              .verb = verbs.one,
+              .also = verbs.also,
               .resource = std::move(resource),
               .subresource = std::move(subresource),
               .namespace_ = std::move(key.namespace_)};
@@ -120,14 +121,14 @@ base::Task<base::Result<std::string>> ObjectClient::change(http::ClientRequest r
 base::Task<base::Result<std::string>> ObjectClient::update(Resource resource, ObjectKey key,
                                                            std::string subresource,
                                                            std::string body) {
-  return change(with_body("PUT", "application/json", std::move(body)), "update",
+  return change(with_body("PUT", "application/json", std::move(body)), {"update"},
                 std::move(resource), std::move(key), std::move(subresource));
 }
 
 base::Task<base::Result<std::string>> ObjectClient::merge_patch(Resource resource, ObjectKey key,
                                                                 std::string subresource,
                                                                 std::string patch) {
-  return change(with_body("PATCH", "application/merge-patch+json", std::move(patch)), "patch",
+  return change(with_body("PATCH", "application/merge-patch+json", std::move(patch)), {"patch"},
                 std::move(resource), std::move(key), std::move(subresource));
 }
 
@@ -138,13 +139,15 @@ base::Task<base::Result<std::string>> ObjectClient::apply(Resource resource, Obj
   http::ClientRequest request = with_body("PATCH", "application/apply-patch+yaml", std::move(body));
   request.target = "?fieldManager=" + percent_encoded(options.field_manager);
   if (options.force) request.target.append("&force=true");
-  return change(std::move(request), "patch", std::move(resource), std::move(key),
+  // Where it makes the object, the API server asks for both (kube-apiserver's patch handler).
+  const Verbs verbs{.one = "patch", .also = subresource.empty() ? "create" : ""};
+  return change(std::move(request), verbs, std::move(resource), std::move(key),
                 std::move(subresource));
 }
 
 base::Task<base::Result<std::string>> ObjectClient::remove(Resource resource, ObjectKey key,
                                                            RemoveOptions options) {
-  return change(with_body("DELETE", "application/json", delete_options(options)), "delete",
+  return change(with_body("DELETE", "application/json", delete_options(options)), {"delete"},
                 std::move(resource), std::move(key), {});
 }
 
@@ -163,7 +166,8 @@ base::Task<base::Result<std::string>> ObjectClient::send(http::ClientRequest req
       co_return with_missing_rule(std::move(error), {.verb = asked.verb,
                                                      .resource = asked.resource,
                                                      .subresource = asked.subresource,
-                                                     .namespace_ = asked.namespace_});
+                                                     .namespace_ = asked.namespace_,
+                                                     .also = asked.also});
     }
     client_.count_repeat(request.method, answer.status);
     auto waiting = world_.clock().sleep_for(*wait);

@@ -81,6 +81,7 @@ class ObjectClient {
   struct Asked {
     std::string what;
     std::string_view verb;
+    std::string_view also = {};
     Resource resource;
     std::string subresource = {};
     std::string namespace_ = {};
@@ -90,8 +91,12 @@ class ObjectClient {
     int status = 0;
     base::Result<std::string> body;
   };
+  /// The verbs that a request takes.
+  struct Verbs {
+    std::string_view one, also = {};
+  };
   /// A request that changes an object that has a name.
-  base::Task<base::Result<std::string>> change(http::ClientRequest request, std::string_view verb,
+  base::Task<base::Result<std::string>> change(http::ClientRequest request, Verbs verbs,
                                                Resource resource, ObjectKey key,
                                                std::string subresource);
   base::Task<base::Result<std::string>> send(http::ClientRequest request, Asked asked);

@@ -149,6 +149,20 @@ TEST(ObjectClient, NamesTheRuleThatIsMissing) {
               HasSubstr(R"({apiGroups: [""], resources: ["pods"], verbs: ["delete"]})"));
 }
 
+TEST(ObjectClient, NamesBothRulesThatAnApplyTakesWhichMayMakeTheObject) {
+  Asking test({status(403, "Forbidden"), status(403, "Forbidden")});
+  const auto message = [&](const std::string& part) {
+    return test
+        .ask([&](ObjectClient& to) {
+          return to.apply(pods(), kKey, part, "{}", {.field_manager = "podkeeper"});
+        })
+        .error()
+        .message;
+  };
+  EXPECT_THAT(message(""), HasSubstr(R"(resources: ["pods"], verbs: ["patch", "create"]})"));
+  EXPECT_THAT(message("status"), HasSubstr(R"(resources: ["pods/status"], verbs: ["patch"]})"));
+}
+
 TEST(ObjectClient, WaitsAsLongAsTheServerAsksThenRepeats) {
   // Priority and fairness answers with text; the other one has a Status.
   Asking test({{.bytes = http_answer(429, "Too many requests", "Retry-After: 2\r\n")},
