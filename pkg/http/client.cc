@@ -226,6 +226,7 @@ base::Task<base::Result<ClientResponse>> Client::try_send(std::shared_ptr<Client
     ClientResponse response;
     response.status = answer.head->status;
     response.headers = std::move(answer.head->headers);
+    response.sizes = &pool->metrics.sizes(request.method);
     response.body = std::make_unique<ResponseBody>(pool, std::move(connection), *framing);
     if (framing->body == ResponseFraming::Body::kNone) co_return response;
     const auto plain = undo_content_encoding(response, request.accept_gzip && pool->options.gzip);
@@ -243,7 +244,9 @@ base::Task<base::Result<std::string>> ClientResponse::read_all(std::size_t bytes
       co_return base::Error{base::ErrorCode::kTooLarge, "the body of an answer is larger than " +
                                                             std::to_string(bytes_max) + " bytes"};
     }
-    if (!*more) co_return text;
+    if (*more) continue;
+    if (sizes != nullptr) sizes->Observe(static_cast<double>(text.size()));
+    co_return text;
   }
 }
 

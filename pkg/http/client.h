@@ -36,6 +36,8 @@ class ClientResponse {
   int status = 0;
   Headers headers;
   std::unique_ptr<Body> body;  ///< dropping it before the end closes the connection
+  /// Where read_all() notes the size of what it gives; null: nowhere. Of the client's metrics.
+  telemetry::Histogram* sizes = nullptr;
 
   /// The rest of the body. kTooLarge beyond `bytes_max`.
   base::Task<base::Result<std::string>> read_all(std::size_t bytes_max);
@@ -60,7 +62,8 @@ class ClientPool;
 /// of its own executor). Redirects are answers, never followed, so that no credentials go where
 /// nobody sent them. A request that is answered 401 is sent once more where its identity has new
 /// credentials by then. Any task may call it. Reports rest_client_requests_total,
-/// rest_client_request_duration_seconds and, with a limit,
+/// rest_client_request_duration_seconds, of bodies that are read as a whole (no watches, as
+/// client-go has it) rest_client_response_size_bytes and, with a limit,
 /// rest_client_rate_limiter_duration_seconds.
 class Client {
  public:

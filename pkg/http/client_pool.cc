@@ -61,6 +61,11 @@ void ClientMetrics::throttled(std::string_view method, base::Duration duration) 
       .Observe(std::chrono::duration<double>(duration).count());
 }
 
+telemetry::Histogram& ClientMetrics::sizes(std::string_view method) {
+  return metrics_.histogram(telemetry::kRestClientResponseSize,
+                            {kMethodNames[index_of(method)], host_});
+}
+
 void ClientMetrics::retried(std::string_view method, int status) {
   metrics_
       .counter(telemetry::kRestClientRequestRetries,

@@ -40,6 +40,8 @@ class ClientMetrics {
   void count(std::string_view method, int status, base::Duration duration);
   /// How long a request waited for the client's own limit.
   void throttled(std::string_view method, base::Duration duration);
+  /// Of answers' bodies, in bytes.
+  telemetry::Histogram& sizes(std::string_view method);
   /// A request is sent again after an answer of this status.
   void retried(std::string_view method, int status);
 

@@ -290,6 +290,22 @@ TEST(Client, NamesAnEncodingThatItDidNotAskFor) {
   }
 }
 
+TEST(Client, NotesTheSizeOfABodyThatIsReadAsAWhole) {
+  Upstream upstream({{.answers = {kOk}}});
+  upstream.world.run_task([&]() -> base::Task<void> {
+    ClientRequest request;
+    request.target = "/x";
+    auto response = co_await upstream.client->send(std::move(request), base::MonotonicTime::max());
+    const auto body = co_await response->read_all(100);
+    EXPECT_TRUE(body.has_value());
+    const std::string text = upstream.metrics.render();
+    const std::string sum = "rest_client_response_size_bytes_sum{verb=\"GET\",host=\"" +
+                            base::to_string(upstream.client->endpoint()) + "\"} " +
+                            std::to_string(body->size());
+    EXPECT_NE(text.find(sum), std::string::npos) << text;
+  });
+}
+
 TEST(Client, StopsReadingABodyBeyondItsLimit) {
   Upstream upstream({{.answers = {kOk}}});
   upstream.world.run_task([&]() -> base::Task<void> {
