@@ -73,6 +73,15 @@ base::Result<void> Mirror::begin(kubeapi::ServedResource look) {
   return {};
 }
 
+void Mirror::show(std::vector<kubeapi::PrinterColumn> columns,
+                  std::vector<std::string> selectable_fields, std::uint64_t definition) {
+  base::Lock lock(mutex_);
+  if (!served_) return;
+  served_->columns = std::move(columns);
+  served_->resource.selectable_fields = std::move(selectable_fields);
+  served_->definition = definition;
+}
+
 void Mirror::set_rules(std::vector<policy::ReadRule> rules) {
   auto next = std::make_shared<const std::vector<policy::ReadRule>>(std::move(rules));
   {

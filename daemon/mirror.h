@@ -14,6 +14,7 @@
 #include "pkg/state/store.h"
 #include "pkg/telemetry/metrics.h"
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -41,6 +42,9 @@ class Mirror {
   /// Follows the resource, which is shown to clients as `look` says, until end(), and keeps what is
   /// held of it honest. Not while it follows one.
   base::Result<void> begin(kubeapi::ServedResource look);
+  /// Shows what is followed to clients in another way; nothing where nothing is followed.
+  void show(std::vector<kubeapi::PrinterColumn> columns, std::vector<std::string> selectable_fields,
+            std::uint64_t definition);
   /// Stops following; returns when the reflector's task has ended. With `forget` nothing is held
   /// any more: upstream does not offer the resource.
   base::Task<void> end(bool forget);

@@ -1,7 +1,6 @@
 #include "daemon/resource_finder.h"
 
 #include "pkg/kube/resource_name.h"
-#include "pkg/kubeapi/custom_look.h"
 #include "pkg/telemetry/log.h"
 
 #include <algorithm>
@@ -125,21 +124,45 @@ Task<kubeapi::ServedResource> ResourceFinder::look_of(const Mirror& mirror,
   if (has_columns_of_its_own(look.resource)) co_return look;
   look.columns = {kubeapi::age_column()};
   if (!may_be_custom(look.resource)) co_return look;
-  auto getting = objects_.get(kube::custom_resource_definitions(),
-                              {.namespace_ = "", .name = look.resource.plural_group()});
-  const auto definition = co_await std::move(getting);
-  if (!definition) {
-    // Not every group that is a domain is a custom one.
-    if (definition.error().code == ErrorCode::kNotFound) co_return look;
-    telemetry::log_info("columns of a resource are not known, showing its age",
-                        {{"resource", mirror.name().plural_group()}, {"err", definition.error()}});
-    co_return look;
-  }
-  if (auto custom = kubeapi::read_custom_look(*definition, look.resource.version)) {
+  auto reading = custom_look(look.resource);
+  auto custom = co_await std::move(reading);
+  if (custom) {
     look.columns = std::move(custom->columns);
     look.resource.selectable_fields = std::move(custom->selectable_fields);
+  } else if (custom.error().code != ErrorCode::kNotFound) {
+    // Not every group that is a domain is a custom one.
+    telemetry::log_info("columns of a resource are not known, showing its age",
+                        {{"resource", mirror.name().plural_group()}, {"err", custom.error()}});
   }
   co_return look;
+}
+
+Task<Result<kubeapi::CustomLook>> ResourceFinder::custom_look(kube::Resource resource) {
+  auto getting = objects_.get(kube::custom_resource_definitions(),
+                              {.namespace_ = "", .name = resource.plural_group()});
+  const auto definition = co_await std::move(getting);
+  if (!definition) co_return definition.error();
+  co_return kubeapi::read_custom_look(*definition, resource.version);
+}
+
+Task<void> ResourceFinder::look_again() {
+  bool changed = false;
+  for (Mirror* const mirror : mirrors_.discovered()) {
+    const auto served = mirror->served();
+    if (!served || !may_be_custom(served->resource) || has_columns_of_its_own(served->resource)) {
+      continue;
+    }
+    auto reading = custom_look(served->resource);
+    auto now = co_await std::move(reading);
+    // What cannot be read is shown as before.
+    if (!now || (now->columns == served->columns &&
+                 now->selectable_fields == served->resource.selectable_fields)) {
+      continue;
+    }
+    mirror->show(std::move(now->columns), std::move(now->selectable_fields), ++looks_);
+    changed = true;
+  }
+  if (changed) mirrors_.changed();
 }
 
 bool ResourceFinder::due() const {
@@ -148,9 +171,15 @@ bool ResourceFinder::due() const {
 }
 
 Task<void> ResourceFinder::run() {
+  auto look_at = world_.clock().now() + kLookEvery;
   while (true) {
     auto sleeping = world_.clock().sleep_for(kFindEvery);
     co_await std::move(sleeping);
+    if (world_.clock().now() >= look_at) {
+      look_at = world_.clock().now() + kLookEvery;
+      auto looking = look_again();
+      co_await std::move(looking);
+    }
     if (!due()) continue;
     auto finding = find();
     // A name that is refused is told by the log, /readyz and a metric; the others are served.

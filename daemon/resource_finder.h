@@ -6,6 +6,7 @@
 #include "pkg/http/client.h"
 #include "pkg/kube/discovery_client.h"
 #include "pkg/kube/object_client.h"
+#include "pkg/kubeapi/custom_look.h"
 #include "pkg/kubeapi/read_api.h"
 
 #include <cstdint>
@@ -31,6 +32,8 @@ class ResourceFinder {
  public:
   static constexpr base::Duration kFindEvery = std::chrono::seconds(5);
   static constexpr int kAbsencesMax = 2;
+  /// How often a custom resource's definition is read again for its columns and selectable fields.
+  static constexpr base::Duration kLookEvery = std::chrono::minutes(1);
 
   /// What it is given outlives it.
   ResourceFinder(base::World& world, http::Client& client, Mirrors& mirrors);
@@ -38,8 +41,8 @@ class ResourceFinder {
   /// One round. kInvalidArgument where a name will never be served, with what to write instead;
   /// what upstream fails to tell is no error here but the mirrors' problem. One call at a time.
   base::Task<base::Result<void>> find();
-  /// Looks again from time to time while something is missing or not in step, until its task is
-  /// stopped.
+  /// Looks again from time to time while something is missing or not in step, and for what
+  /// definitions say anew, until its task is stopped.
   base::Task<void> run();
 
  private:
@@ -47,6 +50,10 @@ class ResourceFinder {
   base::Task<bool> follow(Mirror& mirror, kube::OfferedResource found);
   base::Task<bool> lose(Mirror& mirror, base::Error why);
   base::Task<kubeapi::ServedResource> look_of(const Mirror& mirror, kube::OfferedResource found);
+  /// What the resource's definition says; kNotFound where it has none.
+  base::Task<base::Result<kubeapi::CustomLook>> custom_look(kube::Resource resource);
+  /// Shows custom resources as their definitions have it now.
+  base::Task<void> look_again();
   [[nodiscard]] bool due() const;
 
   base::World& world_;

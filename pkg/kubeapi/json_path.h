@@ -21,11 +21,13 @@ class JsonPath {
   static base::Result<JsonPath> parse(std::string_view text);
   /// What stands there; null where nothing does. O(path + elements looked at).
   [[nodiscard]] const nlohmann::json* find(const nlohmann::json& root) const;
+  friend bool operator==(const JsonPath&, const JsonPath&) = default;
 
  private:
   struct Matching {
     std::vector<std::string> member;
     std::string text;
+    friend bool operator==(const Matching&, const Matching&) = default;
   };
   using Step = std::variant<std::string, std::size_t, Matching>;
   std::vector<Step> steps_;

@@ -21,6 +21,7 @@ struct PrinterColumn {
   std::int32_t priority = 0;  ///< above 0: shown by -o wide alone
   JsonPath path;
   bool age = false;  ///< of the object itself; `path` leads to its creationTimestamp
+  friend bool operator==(const PrinterColumn&, const PrinterColumn&) = default;
 };
 /// What upstream shows where a custom resource has no columns of its own.
 PrinterColumn age_column();

@@ -258,6 +258,26 @@ TEST(ResourceFinder, AResourceThatGoesIsServedNoMoreAndComesBack) {
   EXPECT_EQ(list.at("items").at(0).at("metadata").at("name"), "second");
 }
 
+TEST(ResourceFinder, ShowsACustomResourceAsItsDefinitionHasItNow) {
+  Replica replica({"widgets.test.podkeeper.dev"});
+  replica.define_widgets();
+  replica.make_widget("first", "green");
+  ASSERT_TRUE(replica.start());
+  replica.expect_equal(kWidgets, kTable);
+  const std::string path = std::string(kDefinitions) + "/widgets.test.podkeeper.dev";
+  Json definition = replica.upstream("GET", path).second;
+  for (Json& version : definition["spec"]["versions"]) {
+    version["additionalPrinterColumns"] = {
+        {{"name", "Hue"}, {"type", "string"}, {"jsonPath", ".spec.colour"}}};
+  }
+  ASSERT_EQ(replica.upstream("PUT", path, definition).first, 200);
+  replica.world.run_for(ResourceFinder::kLookEvery + ResourceFinder::kFindEvery + seconds(2));
+  replica.expect_equal(kWidgets, kTable);
+  const auto table = replica.ask(kWidgets, kTable).second;
+  EXPECT_EQ(table.at("columnDefinitions").at(1).at("name"), "Hue");
+  EXPECT_EQ(table.at("rows").at(0).at("cells").at(1), "green");
+}
+
 TEST(ResourceFinder, ANameThatWillNeverBeServedIsRefused) {
   const std::vector<std::pair<std::string, std::string>> cases = {
       {"deploy", "deployments.apps"},
