@@ -80,7 +80,7 @@ Task<Result<void>> App::start() {
   auto policies = Policies::make(
       world_, metrics_, settings_, apiserver_->client(), authorizer_, maps(),
       [this](const std::vector<policy::Policy>& ranked) { mirrors_->set_policies(ranked); },
-      leading_->leadership());
+      *leading_);
   if (!policies) co_return policies.error();
   policies_ = std::move(*policies);
   if (auto ok = policies_->start(background_); !ok) co_return ok;
@@ -131,9 +131,23 @@ Result<void> App::start_controllers() {
       std::chrono::duration_cast<std::chrono::seconds>(settings_.terminal_pod_ttl);
   options.metrics = &metrics_;
   pod_state_controller_ = std::make_unique<controllers::PodStateController>(
-      world_, mirrors_->reader(kube::pods()), std::move(*pods_allowed),
-      mirrors_->reader(kube::nodes()), std::move(*nodes_allowed), pod_states_, options);
-  return pod_state_controller_->start(background_);
+      world_, mirrors_->reader(kube::pods()), *pods_allowed, mirrors_->reader(kube::nodes()),
+      std::move(*nodes_allowed), pod_states_, options);
+  if (auto ok = pod_state_controller_->start(background_); !ok) return ok;
+  return start_pod_cleaner(*std::move(pods_allowed));
+}
+
+Result<void> App::start_pod_cleaner(access::AuthorizedRead pods_allowed) {
+  const auto mode = settings_.clean_up_terminal_pods;
+  if (mode == settings::CleanUp::kDisabled) return {};
+  pod_cleaner_ = std::make_unique<controllers::PodCleaner>(
+      world_.clock(), mirrors_->reader(kube::pods()), std::move(pods_allowed), leading_->client(),
+      leading_->leadership(), metrics_,
+      controllers::PodCleanerOptions{
+          .terminal_ttl =
+              std::chrono::duration_cast<std::chrono::seconds>(settings_.terminal_pod_ttl),
+          .dry_run = mode == settings::CleanUp::kDryRun});
+  return pod_cleaner_->start(background_);
 }
 
 void App::add_health_checks() {

@@ -4,6 +4,7 @@
 #include "pkg/api/health_api.h"
 #include "pkg/base/processes.h"
 #include "pkg/base/world.h"
+#include "pkg/controllers/pod_cleaner.h"
 #include "pkg/controllers/pod_state_controller.h"
 #include "pkg/http/server.h"
 #include "pkg/kubeapi/forwarder.h"
@@ -53,6 +54,7 @@ class App {
   /// Finds the resources that take discovery, and goes on looking for those that are missing.
   base::Task<base::Result<void>> find_resources();
   base::Result<void> start_controllers();
+  base::Result<void> start_pod_cleaner(access::AuthorizedRead pods_allowed);
   base::Result<void> start_listeners();
   base::Result<void> listen(const char* name, const std::string& address, http::Router router,
                             const http::ServerLimits& limits);
@@ -83,6 +85,7 @@ class App {
   state::PodStates pod_states_{world_.clock()};
   std::unique_ptr<controllers::PodStateController> pod_state_controller_;
   std::unique_ptr<Leading> leading_;
+  std::unique_ptr<controllers::PodCleaner> pod_cleaner_;  ///< null while that is disabled
   std::unique_ptr<Policies> policies_;
   std::unique_ptr<kubeapi::ReadApi> read_api_;
   std::unique_ptr<PanicAudit> panic_audit_;

@@ -62,6 +62,12 @@ UnixSeconds last_transition(const kube::Object& pod, const kube::PodFields& fiel
 
 }  // namespace
 
+std::optional<UnixSeconds> terminal_expiry(const kube::Object& pod, std::chrono::seconds ttl) {
+  const kube::PodFields* fields = pod.pod();
+  if (fields == nullptr || ttl.count() <= 0 || !state::terminal(*fields)) return std::nullopt;
+  return (fields->finished != 0 ? fields->finished : last_transition(pod, *fields)) + ttl.count();
+}
+
 Derived derive(const state::RecordRef& pod, const state::Record* node, UnixSeconds now,
                const DeriveOptions& options) {
   const kube::Object& object = pod->object();
@@ -73,9 +79,8 @@ Derived derive(const state::RecordRef& pod, const state::Record* node, UnixSecon
   state.last_transition_at = last_transition(object, fields);
   state.terminating = object.deleted != 0;
   const bool ended = state::terminal(fields);
-  if (ended && options.terminal_ttl.count() > 0) {
-    const UnixSeconds end = fields.finished != 0 ? fields.finished : state.last_transition_at;
-    state.expires_at = end + options.terminal_ttl.count();
+  if (const auto expiry = terminal_expiry(object, options.terminal_ttl)) {
+    state.expires_at = *expiry;
     if (deadlines.passed(state.expires_at)) return {};
   }
   state.ready = fields.ready_condition && !ended;

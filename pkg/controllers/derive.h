@@ -37,6 +37,10 @@ struct Derived {
   std::optional<kube::UnixSeconds> next_change;
 };
 
+/// When what is kept of a pod that Succeeded or Failed expires, `ttl` after its end; nothing where
+/// the pod has not ended, or the time is 0. Pure.
+std::optional<kube::UnixSeconds> terminal_expiry(const kube::Object& pod, std::chrono::seconds ttl);
+
 /// What podkeeper says about a pod, from the mirror's records of the pod and of its node (null: the
 /// mirror has none; not asked for while the pod has no node) at a point in time. Pure: the same
 /// records and time give the same answer.

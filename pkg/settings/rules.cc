@@ -91,6 +91,14 @@ Result<void> check_leader_election(const Settings& settings) {
   return {};
 }
 
+Result<void> check_clean_up(const Settings& settings) {
+  if (settings.clean_up_terminal_pods == CleanUp::kDisabled) return {};
+  if (settings.terminal_pod_ttl >= std::chrono::seconds(1)) return {};
+  return refuse(
+      "--clean-up-terminal-pods needs --terminal-pod-ttl, which says how long finished pods are "
+      "kept; give at least 1s, for example 24h");
+}
+
 }  // namespace
 
 Settings standalone_defaults() {
@@ -126,6 +134,7 @@ Result<void> check(const Settings& settings) {
   if (auto ok = check_sim(settings); !ok) return ok;
   if (auto ok = check_auth(settings); !ok) return ok;
   if (auto ok = check_leader_election(settings); !ok) return ok;
+  if (auto ok = check_clean_up(settings); !ok) return ok;
   for (const char* needed : {"pods", "nodes"}) {
     if (std::ranges::find(settings.resources, needed) == settings.resources.end()) {
       return refuse("--resources lacks " + std::string(needed) +

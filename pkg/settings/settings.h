@@ -15,6 +15,8 @@ namespace podkeeper::settings {
 
 enum class AuthMode { kDelegated, kNone };
 enum class LogFormat { kText, kJson };
+/// What happens upstream to pods whose --terminal-pod-ttl has passed.
+enum class CleanUp { kDisabled, kDryRun, kEnabled };
 
 /// What podkeeperd was told, with defaults filled in. An address of "0" switches its listener off.
 struct Settings {
@@ -47,6 +49,7 @@ struct Settings {
   std::int64_t history_bytes = std::int64_t{64} << 20;
   std::vector<std::string> drop_fields;
   base::Duration terminal_pod_ttl{};
+  CleanUp clean_up_terminal_pods = CleanUp::kDisabled;
   std::int64_t max_tasks = 20'000;
   std::int64_t max_requests_inflight = 1'000;
   std::int64_t max_connections = 10'000;

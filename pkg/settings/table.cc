@@ -129,6 +129,16 @@ Result<void> set_format(Settings& settings, std::string_view text) {
 std::string get_format(const Settings& settings) {
   return settings.logging_format == LogFormat::kJson ? "json" : "text";
 }
+constexpr const char* kCleanUps[] = {"Disabled", "DryRun", "Enabled"};  // as CleanUp has them
+Result<void> set_clean_up(Settings& settings, std::string_view text) {
+  const auto* const at = std::ranges::find(kCleanUps, text);
+  if (at == std::end(kCleanUps)) return wrong(text, "Disabled, DryRun or Enabled");
+  settings.clean_up_terminal_pods = static_cast<CleanUp>(at - std::begin(kCleanUps));
+  return {};
+}
+std::string get_clean_up(const Settings& settings) {
+  return kCleanUps[static_cast<std::size_t>(settings.clean_up_terminal_pods)];
+}
 Result<void> set_history(Settings& settings, std::string_view text) {
   return parse_bytes(settings.history_bytes, text);
 }
@@ -244,6 +254,10 @@ const SettingInfo kTable[] = {
     {"terminal-pod-ttl", "DURATION",
      "How long states of finished pods are kept; 0 keeps them as long as the pods.",
      set<&S::terminal_pod_ttl>, get<&S::terminal_pod_ttl>},
+    {"clean-up-terminal-pods", "MODE",
+     "Whether the leader deletes finished pods from the API server once --terminal-pod-ttl has "
+     "passed: Disabled, DryRun (asks the API server to try it, deletes nothing) or Enabled.",
+     set_clean_up, get_clean_up},
     {"max-tasks", "N", "Tasks at one time; beyond, requests are answered 503.",
      set_integer<&S::max_tasks, 100, kMillion>, get<&S::max_tasks>},
     {"max-requests-inflight", "N", "Requests at one time; beyond, they are answered 429.",

@@ -57,6 +57,14 @@ inline const MetricDesc kLeaderElectionSlowPath{
     "Renewals of a held lease that had to read it first. 'name' is the lease's.",
     {"name"}};
 
+// What podkeeper deletes.
+inline const MetricDesc kPodCleanUps{
+    MetricType::kCounter,
+    "podkeeper_pod_clean_ups_total",
+    "Requests to delete an expired pod at the API server, by result: deleted, dry_run, gone (404), "
+    "conflict (409: changed meanwhile), forbidden, error.",
+    {"result"}};
+
 // TLS and credentials towards kube-apiserver.
 inline const MetricDesc kTlsErrors{
     MetricType::kCounter,

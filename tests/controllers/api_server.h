@@ -35,7 +35,9 @@ class ApiServer {
 
   explicit ApiServer(Answer answer = same_object) : answer_(std::move(answer)) {
     http::Router router;
-    router.prefix("/apis", [this](http::Request request) { return take(std::move(request)); });
+    for (const char* root : {"/api", "/apis"}) {
+      router.prefix(root, [this](http::Request request) { return take(std::move(request)); });
+    }
     server_ = std::make_unique<http::Server>(world, group, metrics, "api", std::move(router),
                                              http::ServerLimits{.body_bytes_max = 1 << 20});
     const auto bound = server_->listen({"api", 6443});
@@ -67,6 +69,7 @@ class ApiServer {
   }
   /// Runs a task to its end.
   void run(const std::function<base::Task<void>()>& task) { world.run_task(task); }
+  http::Client& http_client() { return *http_; }
 
   runtime::SimulatedWorld world{1};
   runtime::TaskRegistry registry{world.clock()};

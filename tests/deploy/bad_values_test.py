@@ -30,6 +30,8 @@ BAD = [
     ("config.historyBytes", {"config": {"historyBytes": "64MB"}}),
     ("config.loggingFormat", {"config": {"loggingFormat": "xml"}}),
     ("config.enableDebugPanic", {"config": {"enableDebugPanic": "no"}}),
+    ("config.cleanUpTerminalPods", {"config": {"cleanUpTerminalPods": "on"}}),
+    ("config.terminalPodTtl", {"config": {"cleanUpTerminalPods": "Enabled"}}),
     ("authMode", {"config": {"authMode": "Delegated"}}),
     ("config.v", {"config": {"v": 11}}),
     ("ports.metrics", {"ports": {"metrics": 0}}),

@@ -1,11 +1,14 @@
 """config/ says the same as the chart: two ways to one deployment, compared object by object."""
 
 import copy
+import pathlib
+import shutil
+import tempfile
 import unittest
 
 import yaml
 
-from support import kustomize, only, render
+from support import ROOT, kustomize, only, render
 
 # Names and labels differ by what each tool adds; the hash is kustomize's way to roll the pods.
 CHART_VALUES = {"networkPolicy": {"enabled": True}, "serviceMonitor": {"enabled": True}}
@@ -64,6 +67,27 @@ class ConfigIsTheChart(unittest.TestCase):
         self.assertEqual(
             only(self.default, "ClusterRoleBinding")["subjects"],
             chart("ClusterRoleBinding")["subjects"],
+        )
+
+    def test_pods_are_deleted_only_with_the_component_for_it(self):
+        base = ROOT / "config/default/kustomization.yaml"
+        switched_on = {**yaml.safe_load(base.read_text()), "components": ["../pod-clean-up"]}
+        with tempfile.TemporaryDirectory() as folder:
+            tree = shutil.copytree(ROOT / "config", f"{folder}/config")
+            pathlib.Path(tree, "default/kustomization.yaml").write_text(
+                yaml.safe_dump(switched_on)
+            )
+            ours = kustomize(f"{tree}/default")
+        values = {"config": {"cleanUpTerminalPods": "Enabled", "terminalPodTtl": "24h"}}
+        theirs = only(render(values), "ClusterRole", "podkeeper-system-podkeeper")["rules"]
+        rules = lambda name: only(ours, "ClusterRole", name)["rules"]
+        self.assertCountEqual(rules("podkeeper") + rules("podkeeper-pod-clean-up"), theirs)
+        bindings = [o for o in ours if o["kind"] == "ClusterRoleBinding"]
+        subjects = chart("ClusterRoleBinding")["subjects"]
+        self.assertEqual([b["subjects"] for b in bindings], [subjects] * 2)
+        arguments = only(ours, "Deployment")["spec"]["template"]["spec"]["containers"][0]["args"]
+        self.assertEqual(
+            arguments[2:], ["--clean-up-terminal-pods=Enabled", "--terminal-pod-ttl=24h"]
         )
 
     def test_service_budget_network_policy_and_rules_are_the_same(self):

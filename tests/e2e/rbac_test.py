@@ -3,132 +3,31 @@ and where one is missing podkeeperd says which."""
 
 import contextlib
 import json
-import os
-import pathlib
-import subprocess
-import tempfile
-import typing
-import unittest
+import time
 
 import yaml
 
-from cluster import POLICIES, Cluster, ROOT
+from cluster import POLICIES, ROOT
+from compare import wait_equal
 from proxy import FaultProxy
-from replica import pod, token_volume, wait_ready
+from record import record_fault
+from replica import wait_ready
+from rights import NAMESPACE, ChartRights, Right, rights
 
 from support import get, wait_for
 
-NAMESPACE = "podkeeper-system"
-ACCOUNT = f"system:serviceaccount:{NAMESPACE}:podkeeper"
-RBAC = "/apis/rbac.authorization.k8s.io/v1/"
 SAMPLE = ROOT / "config/samples/quiet-namespaces-mutex.yaml"
 NAME = yaml.safe_load(SAMPLE.read_text())["metadata"]["name"]
 STRATEGIES = ("SyncMap", "Mutex")
 FLIP_S = 3
-# What this account asks for, and nothing else, is written down by the server.
-AUDIT = {
-    "apiVersion": "audit.k8s.io/v1",
-    "kind": "Policy",
-    "omitStages": ["RequestReceived"],
-    "rules": [{"level": "Metadata", "users": [ACCOUNT]}, {"level": "None"}],
-}
+NODE = "/api/v1/nodes/listed"
+NOWHERE = "https://127.0.0.1:1"
+MERGE_PATCH = "application/merge-patch+json"
+# Ready while each mirror was proven within 15 s, by audits where nothing changes.
+STALENESS = ("--watch-idle-timeout=15s", "--audit-interval=3s")
 
 
-class Right(typing.NamedTuple):
-    group: str
-    resource: str
-    verb: str
-
-    def rule(self):
-        """As podkeeperd tells of a missing one."""
-        return (
-            f'{{apiGroups: ["{self.group}"], resources: ["{self.resource}"], '
-            f'verbs: ["{self.verb}"]}}'
-        )
-
-
-def rights(rules):
-    """(right, the rule of that right alone) of each right of a role."""
-    for rule in rules:
-        for group in rule["apiGroups"]:
-            for resource in rule["resources"]:
-                for verb in rule["verbs"]:
-                    alone = {"apiGroups": [group], "resources": [resource], "verbs": [verb]}
-                    yield Right(group, resource, verb), {**rule, **alone}
-
-
-class Rights(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        scratch = pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
-        (scratch / "audit.yaml").write_text(yaml.safe_dump(AUDIT))
-        cls.audit = scratch / "audit.log"
-        cls.cluster = Cluster(
-            flags=(f"audit-policy-file={scratch}/audit.yaml", f"audit-log-path={cls.audit}")
-        )
-        cls.addClassCleanup(cls.cluster.close)
-        subprocess.run(
-            ["helm", "install", "podkeeper", str(ROOT / "charts/podkeeper"), "--create-namespace"]
-            + ["--namespace", NAMESPACE],
-            env={**os.environ, "KUBECONFIG": cls.cluster.path("admin.kubeconfig")},
-            check=True,
-            capture_output=True,
-            timeout=60,
-        )
-        cls.volume = token_volume(cls.cluster, NAMESPACE, "podkeeper")
-        cls.config = scratch / "config.yaml"
-        path = f"/api/v1/namespaces/{NAMESPACE}/configmaps/podkeeper"
-        cls.config.write_text(cls.cluster.client.get(path)["data"]["config.yaml"])
-        cls.roles = dict(cls.bound_roles())
-
-    @classmethod
-    def bound_roles(cls):
-        """(path, rules) of each role that is bound to the account."""
-        scopes = {"": "clusterroles", f"namespaces/{NAMESPACE}/": "roles"}
-        for scope, plural in scopes.items():
-            bindings = cls.cluster.client.get(f"{RBAC}{scope}{plural[:-1]}bindings")["items"]
-            for binding in bindings:
-                subjects = [(s["kind"], s["name"]) for s in binding.get("subjects", [])]
-                if ("ServiceAccount", "podkeeper") in subjects:
-                    path = f"{RBAC}{scope}{plural}/{binding['roleRef']['name']}"
-                    yield path, cls.cluster.client.get(path)["rules"]
-
-    def podkeeperd(self, url=None):
-        """As the chart's container, but for the ports."""
-        return pod(self.cluster, self.volume, f"--config={self.config}", url=url)
-
-    def grant(self, role, rules):
-        patch = [{"op": "replace", "path": "/rules", "value": rules}]
-        status, answer, _ = self.cluster.client.ask(
-            "PATCH", role, patch, "application/json-patch+json"
-        )
-        self.assertEqual(status, 200, answer)
-
-    def without(self, role, right):
-        """Takes one right away until the end of the subtest; returns when the server does so."""
-        kept = [alone for granted, alone in rights(self.roles[role]) if granted != right]
-        self.grant(role, kept)
-        wait_for(f"{right} refused", lambda: not self.allowed(right))
-
-    def allowed(self, right):
-        resource, _, subresource = right.resource.partition("/")
-        asked = {
-            "group": right.group,
-            "resource": resource,
-            "subresource": subresource,
-            "verb": right.verb,
-            "namespace": NAMESPACE,
-        }
-        review = {
-            "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SubjectAccessReview",
-            "spec": {"user": ACCOUNT, "resourceAttributes": asked},
-        }
-        path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
-        status, answer, _ = self.cluster.client.ask("POST", path, review)
-        self.assertEqual(status, 201, answer)
-        return answer["status"]["allowed"]
-
+class Rights(ChartRights):
     def used(self):
         """The rights that were asked for and granted, by the server's audit log."""
         found = set()
@@ -154,7 +53,7 @@ class Rights(unittest.TestCase):
     def change_policy(self, strategy):
         patch = {"spec": {"strategy": strategy}}
         status, answer, _ = self.cluster.client.ask(
-            "PATCH", f"{POLICIES}/{NAME}", patch, "application/merge-patch+json"
+            "PATCH", f"{POLICIES}/{NAME}", patch, MERGE_PATCH
         )
         self.assertEqual(status, 200, answer)
 
@@ -207,8 +106,52 @@ class Rights(unittest.TestCase):
             synced = lambda: daemon.metric("podkeeper_reflector_synced", resource="pods") == 1
             wait_for("followed again", synced)
 
-    def named(self, daemon, right):
-        return right.rule() in daemon.process.output().replace("\\", "")
+    def test_lists_that_are_forbidden_later_are_served_on_until_they_are_too_stale(self):
+        role, rules = next(iter(self.roles.items()))
+        self.addCleanup(self.grant, role, rules)
+        node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "listed"}}
+        status, answer, _ = self.cluster.client.ask("POST", "/api/v1/nodes", node)
+        self.assertEqual(status, 201, answer)
+        listing = Right("", "nodes", "list")
+        with (
+            FaultProxy(self.cluster.url) as proxy,
+            self.podkeeperd(proxy.url, STALENESS) as daemon,
+        ):
+            wait_ready(daemon)
+            # The server that comes back does not know what was missed: only a list can tell.
+            proxy.set_target(NOWHERE)
+            proxy.cut()
+            self.without(role, listing)
+            self.mark_node("missed", 3)
+            self.cluster.restart_apiserver()
+            proxy.set_target(self.cluster.url)
+            wait_for(lambda: daemon.log(), lambda: self.named(daemon, listing))
+            wait_for(lambda: f"stale: {daemon.log()}", lambda: self.stale(daemon))
+            self.assertEqual(get(daemon.api + NODE)[0], 200)
+            self.assertEqual(get(daemon.health + "/livez")[0], 200)
+            self.assertEqual(daemon.metric("podkeeper_reflector_synced", resource="nodes"), 0)
+            self.assertGreater(daemon.metric("rest_client_requests_total", code="403"), 0)
+            granted = time.monotonic()
+            self.grant(role, rules)
+            wait_ready(daemon)
+            recovery = time.monotonic() - granted
+            wait_equal(self.cluster, daemon, "/api/v1/nodes")
+        record_fault(
+            *(5, self, "serves its last state, not ready once that is too stale; lists again"),
+            f'log: the missing rule {listing.rule()}; rest_client_requests_total{{code="403"}}',
+            recovery,
+        )
+
+    def mark_node(self, label, times):
+        """Changes the node so often."""
+        for number in range(times):
+            patch = {"metadata": {"labels": {label: str(number)}}}
+            status, answer, _ = self.cluster.client.ask("PATCH", NODE, patch, MERGE_PATCH)
+            self.assertEqual(status, 200, answer)
+
+    def stale(self, daemon):
+        status, text, _ = get(daemon.health + "/readyz")
+        return status >= 500 and "[-]staleness" in text
 
     def flipping_until(self, daemon, condition):
         """Whether it comes to be so while the policy goes from strategy to strategy."""

@@ -113,6 +113,8 @@ TEST_F(SettingsTest, RefusesInOneLineThatNamesTheSettingAndTheWayOut) {
        {"--leader-elect-retry-period", "greater than zero"}},
       {{"--standalone", "--leader-elect", "--leader-elect-resource-name="},
        {"--leader-elect-resource-name"}},
+      {{"--standalone", "--clean-up-terminal-pods=on"}, {"on", "Disabled, DryRun or Enabled"}},
+      {{"--standalone", "--clean-up-terminal-pods=DryRun"}, {"--terminal-pod-ttl", "24h"}},
       {{"frobnicate"}, {"frobnicate"}},
   };
   for (const auto& [arguments, words] : cases) {

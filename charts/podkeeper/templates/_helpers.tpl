@@ -63,6 +63,9 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if and (has "secrets" .Values.config.resources) (not (has "secrets" .Values.config.allowSensitive)) }}
 {{- fail "config.resources has secrets, whose objects hold credentials: add it to config.allowSensitive if that is meant" }}
 {{- end }}
+{{- if and (ne .Values.config.cleanUpTerminalPods "Disabled") (regexMatch "^(0[a-z]*)+$" (toString .Values.config.terminalPodTtl)) }}
+{{- fail "config.cleanUpTerminalPods needs config.terminalPodTtl, which says how long finished pods are kept: give it, for example 24h" }}
+{{- end }}
 {{- $seen := dict }}
 {{- range $name, $port := .Values.ports }}
 {{- $key := printf "%v" $port }}
@@ -110,7 +113,7 @@ leaderElectResourceNamespace: {{ .Release.Namespace | quote }}
 {{/*
 What podkeeper needs, and no more: a rule a group for the mirrors of `config.resources`, and what
 following policies takes: reading them, writing their status, telling of them by Events, of which
-a series goes up by a patch. How a custom resource is shown stands in its definition; only a custom
+a series goes up by a patch. Pods are deleted only where `config.cleanUpTerminalPods` says so. How a custom resource is shown stands in its definition; only a custom
 one's group has to be a domain.
 */}}
 {{- define "podkeeper.rules" -}}
@@ -135,6 +138,11 @@ one's group has to be a domain.
   resources: ["customresourcedefinitions"]
   resourceNames: {{ . | uniq | sortAlpha | toJson }}
   verbs: ["get"]
+{{- end }}
+{{- if ne .Values.config.cleanUpTerminalPods "Disabled" }}
+- apiGroups: [""]
+  resources: ["pods"]
+  verbs: ["delete"]
 {{- end }}
 - apiGroups: ["podkeeper.dev"]
   resources: ["concurrentmappolicies"]
