@@ -4,6 +4,7 @@ nothing of them is ever shown."""
 
 import pathlib
 import subprocess
+import time
 
 from credentials import (
     ACCOUNT,
@@ -15,6 +16,7 @@ from credentials import (
     revocable_token,
     revoke,
 )
+from record import record_fault
 from replica import pod, replica, token_volume, wait_ready
 
 from support import get, program, wait_for
@@ -41,13 +43,21 @@ class Tokens(Credentials):
             self.assertEqual(get(daemon.health + "/livez")[0], 200)
             self.assertEqual(get(daemon.api + "/api/v1/nodes")[0], 200)
             volume.swap(token=revocable_token(self.cluster, "next"))
+            swapped = time.monotonic()
             # It is read at the next 401, not at the next turn of the reload.
             wait_for(lambda: f"followed again: {daemon.log()}",
                      lambda: follows(daemon), SEEN_LIMIT_S)  # fmt: skip
+            recovery = time.monotonic() - swapped
             taken = {"source": "file", "result": "success"}
             self.assertEqual(daemon.metric("podkeeper_token_reload_total", **taken), 1)
             for token in (first, volume.files["token"]):
                 self.assertNotIn(token, daemon.process.output())
+        record_fault(
+            *(4, self, "serves its last state; takes the next token at the first 401 after it"),
+            'rest_client_requests_total{code="401"}, podkeeper_token_reload_total; log: '
+            "credentials are missing, expired or not accepted",
+            recovery,
+        )
 
     def test_a_swapped_token_is_in_use_within_a_minute_and_before_the_old_one_ends(self):
         proxy = self.proxied()
@@ -63,6 +73,10 @@ class Tokens(Credentials):
             self.assertGreater(proxy.cut(), 0)
             wait_for("new connections", lambda: proxy.accepted > accepted and follows(daemon))
             self.assertEqual(refused(daemon), 0)
+        record_fault(
+            *(72, self, "the new token is in use before the old one ends, no request is refused"),
+            'log: new token; rest_client_requests_total{code="401"} is 0',
+        )
 
     def test_nothing_shows_a_token(self):
         volume = self.volume("shown")

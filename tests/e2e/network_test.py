@@ -7,6 +7,7 @@ from cluster import Cluster
 from compare import wait_equal
 from objects import new_pod
 from proxy import FaultProxy
+from record import record_fault
 from replica import replica, wait_ready
 
 from support import get, wait_for
@@ -82,6 +83,10 @@ class Network(unittest.TestCase):
                     # Where fewer bytes come the second is cut later, or never.
                     self.assertGreater(self.proxy.cuts, cuts)
                     daemon.says("upstream failed, trying again|watch broke, going on")
+        record_fault(
+            *(82, self, "cut at any byte, amid the handshake too: tries again, loses nothing"),
+            "log: upstream failed, trying again; watch broke, going on; equal lists",
+        )
 
     def test_cuts_of_running_watches_lose_nothing_and_need_no_list(self):
         with self.through() as daemon:
@@ -103,6 +108,10 @@ class Network(unittest.TestCase):
                 self.wait_seen(daemon, self.make_pod())
                 self.proxy.unclog()
             self.check_equal(daemon)
+        record_fault(
+            *(82, self, "half of the connections clogged: goes on by new ones, nothing is lost"),
+            "log: no byte for 5 s; equal lists",
+        )
 
     def test_a_half_open_connection_is_noticed(self):
         with self.through("--watch-idle-timeout=5s") as daemon:

@@ -12,6 +12,7 @@ from bad_servers import Hasty, Plain, Secured, Silent
 from cluster import Cluster
 from credentials import kubeconfig, reader_token
 from proxy import FaultProxy
+from record import record_fault
 from replica import replica, wait_ready
 
 from support import get, wait_for
@@ -82,6 +83,10 @@ class Tls(unittest.TestCase):
                     proxy.set_target(self.cluster.url)
                     wait_ready(daemon, RECOVERY_LIMIT_S)
                     self.assertNotIn(self.token, daemon.process.output())
+        record_fault(
+            *(82, self, "the wrong server hears nothing, the right one is taken back"),
+            "podkeeper_tls_errors_total by reason; log: what is wrong with the certificate",
+        )
 
     def test_a_silent_server_is_given_up(self):
         with Silent() as server, FaultProxy(server.url) as proxy:
@@ -115,6 +120,10 @@ class Tls(unittest.TestCase):
                         self.assertGreater(asked, 0)
                         self.assertFalse(daemon.ready())
             self.assertEqual(elsewhere.connections, 0)
+        record_fault(
+            *(16, self, "not followed: the other host gets no connection"),
+            'log: a redirect, which is not followed; rest_client_requests_total{code="302"}',
+        )
 
     def test_without_verification_it_warns(self):
         insecure = {
