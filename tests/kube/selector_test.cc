@@ -11,6 +11,8 @@
 #include <string>
 #include <string_view>
 
+#include "tests/faults/record.h"
+
 namespace podkeeper::kube {
 namespace {
 
@@ -94,6 +96,11 @@ TEST(LabelSelector, HasLimits) {
   EXPECT_THAT(label_refusal(terms + ",a"), HasSubstr("more than 1000"));
   EXPECT_THAT(label_refusal(std::string(kSelectorBytesMax + 1, 'a')),
               HasSubstr("the limit is 10240"));
+  faults::record({.row = 62,
+                  .outcome =
+                      "400 beyond 1,000 terms or 10 KiB; 414 where the target is longer than "
+                      "2 KiB",
+                  .evidence = "podkeeper_http_requests_total{code=\"400\"}"});
 }
 
 std::unique_ptr<Object> some_pod() {

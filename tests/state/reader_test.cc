@@ -2,10 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
+#include "tests/faults/record.h"
 #include "tests/state/support.h"
 
 namespace podkeeper::state {
@@ -137,6 +142,62 @@ TEST_F(PodReader, GivesAPositionThatNeitherLosesNorRepeatsAChange) {
             (Lines{"MODIFIED a/y@12"}));
   EXPECT_EQ(testing::text(reader_.events(allowed(), past.position, 9).value()),
             (Lines{"MODIFIED a/y@11", "MODIFIED a/y@12"}));
+}
+
+/// What one watcher holds: the list it began with, and every event since.
+std::set<std::string> watch_to(const Reader& reader, Revision last) {
+  auto begun = reader.list_and_position(allowed(), {}).value();
+  std::set<std::string> held;
+  for (const std::string& line : testing::text(begun.list.records)) held.insert(line);
+  while (true) {
+    const bool ends = reader.freshness().revision >= last;
+    const auto events = reader.events(allowed(), begun.position, 64).value();
+    begun.position += events.size();
+    for (const std::string& line : testing::text(events)) {
+      const std::string object = line.substr(line.find(' ') + 1);
+      const std::string key = object.substr(0, object.find('@')) + "@";
+      std::erase_if(held, [&](const std::string& one) { return one.starts_with(key); });
+      if (!line.starts_with("DELETED")) held.insert(object);
+    }
+    if (ends && events.empty()) return held;
+  }
+}
+
+/// kube-apiserver 1.27 lost events of a watch that was opened while its cache was initialized
+/// (kubernetes/kubernetes#116122).
+TEST(Watches, MissNothingThoughOpenedWhileTheMirrorIsListedAnew) {
+  constexpr std::uint64_t kLists = 300;
+  testing::StandingClock clock;
+  Store store(clock, testing::pod_store(1 << 14));
+  const Reader reader(store);
+  // Of each three pods another one is missing in every list, and every one has changed.
+  const auto list_anew = [&](std::uint64_t at) {
+    std::vector<std::unique_ptr<kube::Object>> objects;
+    for (std::uint64_t i = 0; i < 30; ++i) {
+      if (i % 3 == at % 3) continue;
+      objects.push_back(pod({.name = "p" + std::to_string(i), .revision = at * 100 + i}));
+    }
+    store.replace(std::move(objects), Revision{at * 100 + 50});
+  };
+  list_anew(1);
+  const Revision last{kLists * 100 + 50};
+  std::vector<std::set<std::string>> held(3);
+  {
+    std::vector<std::jthread> watchers;
+    for (auto& one : held) {
+      watchers.emplace_back([&] { one = watch_to(reader, last); });
+    }
+    for (std::uint64_t at = 2; at <= kLists; ++at) list_anew(at);
+  }
+  std::set<std::string> expected;
+  for (const auto& line : testing::text(reader.list(allowed(), {}).value().records)) {
+    expected.insert(line);
+  }
+  EXPECT_EQ(expected.size(), 20U);
+  for (const auto& one : held) EXPECT_EQ(one, expected);
+  faults::record({.row = 60,
+                  .outcome = "the watch ends with what the last list holds: nothing is missed",
+                  .evidence = "test"});
 }
 
 }  // namespace
