@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 
+#include "tests/faults/record.h"
 #include "tests/integration/policy_cluster.h"
 
 namespace podkeeper {
@@ -158,6 +159,11 @@ TEST(PolicyStatusInACluster, AFieldThatAnotherManagerTakesIsTakenBackAndTold) {
   EXPECT_EQ(policy.at("status").at("activeStrategy"), "Mutex");
   EXPECT_EQ(owners(policy).count("other"), 0u) << policy.dump();
   EXPECT_EQ(events(cluster, "StatusConflict"), 1);
+  faults::record({.row = 12,
+                  .outcome = "a conflict over a field of the status is told, then taken back by "
+                             "force, once; the others' fields stay",
+                  .evidence = "Event StatusConflict",
+                  .recovery = {}});
 }
 
 TEST(PolicyStatusInACluster, WhatAnotherManagerAddsBesideItStays) {

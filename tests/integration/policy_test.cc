@@ -5,6 +5,7 @@
 #include <chrono>
 #include <string>
 
+#include "tests/faults/record.h"
 #include "tests/integration/policy_cluster.h"
 #include "tests/policy/bad_policies.h"
 
@@ -63,6 +64,11 @@ TEST(PolicyInACluster, TheLoserOfAConflictIsToldWhoWon) {
   governed.world.run_for(kApplied);
   EXPECT_EQ(governed.replica.partitions(), "loser:RWMutex default:Sharded");
   EXPECT_EQ(governed.condition("loser", "Ready").at("status"), "True");
+  faults::record(
+      {.row = 65,
+       .outcome = "one winner by rank; the loser is told who won, and governs once the winner goes",
+       .evidence = "podkeeper_policies{state=\"conflict\"}; condition Applied, reason Conflict",
+       .recovery = {}});
 }
 
 TEST(PolicyInACluster, AHundredFlapsASecondAreFewApplicationsAndTheLastStateWins) {
@@ -88,6 +94,11 @@ TEST(PolicyInACluster, AHundredFlapsASecondAreFewApplicationsAndTheLastStateWins
     EXPECT_EQ(condition.at("status"), "True") << type;
     EXPECT_EQ(condition.at("observedGeneration"), object.at("/metadata/generation"_json_pointer));
   }
+  faults::record(
+      {.row = 65,
+       .outcome = "300 flaps are at most 12 applications, and the last state wins within 2 s",
+       .evidence = "podkeeper_policy_applications_total",
+       .recovery = {}});
 }
 
 TEST(PolicyInACluster, AQuietStatusIsNotWrittenAgain) {
@@ -139,6 +150,11 @@ TEST(BadPolicyInACluster, GetsAConditionThatNamesFieldAndValueWhileTheRunningStr
     governed.remove(name);
   }
   EXPECT_GE(arrived, 40u);
+  faults::record({.row = 64,
+                  .outcome = "each of more than 40 bad policies has a condition that names field "
+                             "and value; the running strategy stays",
+                  .evidence = "podkeeper_policy_rejected_total; condition Accepted",
+                  .recovery = {}});
 }
 
 TEST(BadPolicyInACluster, IsRefusedByTheServerWhereTheSchemaSaysSo) {
