@@ -1,0 +1,260 @@
+// Whole podkeeperds, clients and a faulty API server in seeded simulated worlds: etcd's guarantees
+// of watch, mirrors, states, leadership and liveness hold in every one, every 100th replays step by
+// step, and each planted bug of the field is found.
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <ctime>
+#include <iostream>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <vector>
+
+#include "tests/proofs/support/proof.h"
+#include "tests/world/support/bugs.h"
+#include "tests/world/support/scene.h"
+
+namespace podkeeper::proofs {
+namespace {
+
+using nlohmann::ordered_json;
+using world::Bug;
+using world::SceneOptions;
+using world::SceneReport;
+using Clock = std::chrono::steady_clock;
+using Seconds = std::chrono::duration<double>;
+using Hours = std::chrono::duration<double, std::ratio<3600>>;
+
+constexpr std::uint64_t kSeeds = 200'000;
+constexpr Hours kVirtual{365.25 * 24};
+constexpr Seconds kSmallTime{36};   ///< of scenes without a planted bug
+constexpr Seconds kBugTime{1'200};  ///< after that a planted bug counts as not found
+constexpr std::uint64_t kTwiceEvery = 100;
+constexpr int kViolated = 3;
+
+/// What the scenes of one worker showed, as it tells its parent.
+struct Sum {
+  std::uint64_t seeds = 0, twice = 0, violated = 0;
+  std::uint64_t steps = 0, revisions = 0, events = 0, lists = 0, watches = 0, states = 0;
+  std::uint64_t faults = 0, leader_writes = 0, takeovers = 0;
+  double virtual_seconds = 0, cpu_seconds = 0, slowest_convergence = 0;
+
+  void add(const SceneReport& report) {
+    ++seeds;
+    steps += report.steps;
+    revisions += report.revisions;
+    events += report.events;
+    lists += report.lists;
+    watches += report.watches;
+    states += report.states;
+    faults += report.faults;
+    leader_writes += report.leader_writes;
+    takeovers += report.takeovers;
+    virtual_seconds += Seconds(report.virtual_time).count();
+    slowest_convergence = std::max(slowest_convergence, Seconds(report.convergence).count());
+  }
+  void add(const Sum& other) {
+    seeds += other.seeds;
+    twice += other.twice;
+    violated += other.violated;
+    steps += other.steps;
+    revisions += other.revisions;
+    events += other.events;
+    lists += other.lists;
+    watches += other.watches;
+    states += other.states;
+    faults += other.faults;
+    leader_writes += other.leader_writes;
+    takeovers += other.takeovers;
+    virtual_seconds += other.virtual_seconds;
+    cpu_seconds += other.cpu_seconds;
+    slowest_convergence = std::max(slowest_convergence, other.slowest_convergence);
+  }
+};
+
+void tell(const SceneOptions& options, const std::string& violation) {
+  std::cout << violation << "\n" << world::replay_line(options) << std::endl;
+}
+
+void run_one(std::uint64_t seed, Sum& sum) {
+  const SceneOptions options{.seed = seed};
+  const SceneReport report = world::run_scene(options);
+  sum.add(report);
+  if (!report.violations.empty()) {
+    ++sum.violated;
+    tell(options, report.violations.front());
+  }
+  if (seed % kTwiceEvery != 0) return;
+  ++sum.twice;
+  if (world::run_scene(options).trace_hash == report.trace_hash) return;
+  ++sum.violated;
+  tell(options, "the same seed went another way");
+}
+
+/// A share of the seeds in a process of its own: a simulated world is one thread, and so is what
+/// the rooms below share.
+class Worker {
+ public:
+  template <class Work>
+  explicit Worker(Work work) {
+    require(::pipe(pipe_) == 0, "no pipe");
+    child_ = ::fork();
+    require(child_ >= 0, "no process");
+    if (child_ != 0) {
+      ::close(pipe_[1]);
+      return;
+    }
+    Sum sum;
+    work(sum);
+    sum.cpu_seconds = static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
+    const bool told = ::write(pipe_[1], &sum, sizeof sum) == sizeof sum;
+    ::_exit(told ? 0 : 1);
+  }
+  Sum wait() const {
+    Sum sum;
+    const bool told = ::read(pipe_[0], &sum, sizeof sum) == sizeof sum;
+    ::close(pipe_[0]);
+    int status = 0;
+    ::waitpid(child_, &status, 0);
+    require(told && status == 0, "a worker ended with " + std::to_string(status));
+    return sum;
+  }
+
+ private:
+  int pipe_[2]{};
+  pid_t child_ = -1;
+};
+
+std::uint64_t workers() {
+  return static_cast<std::uint64_t>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN)));
+}
+
+/// Scenes from the seed on, by all workers: for a time (small), or until both full sizes are
+/// reached.
+Sum run_scenes(const Options& options) {
+  std::cout << std::flush;
+  const auto ends = Clock::now() + kSmallTime;
+  const std::uint64_t count = workers();
+  std::vector<Worker> running;
+  for (std::uint64_t w = 0; w < count; ++w) {
+    running.emplace_back([&, w](Sum& sum) {
+      const auto goes_on = [&] {
+        if (options.small) return Clock::now() < ends;
+        const auto share = static_cast<double>(count);
+        return static_cast<double>(sum.seeds) * share < static_cast<double>(kSeeds) ||
+               sum.virtual_seconds * share < Seconds(kVirtual).count();
+      };
+      for (std::uint64_t seed = options.seed + w; goes_on(); seed += count) run_one(seed, sum);
+    });
+  }
+  Sum sum;
+  for (const Worker& worker : running) sum.add(worker.wait());
+  return sum;
+}
+
+/// How many seeds it took to find it.
+std::uint64_t seeds_to_find(Bug bug) {
+  const auto ends = Clock::now() + kBugTime;
+  for (std::uint64_t seed = 1; Clock::now() < ends; ++seed) {
+    const auto report = world::run_scene({.seed = seed, .planted = bug});
+    if (!report.violations.empty()) return seed;
+  }
+  return 0;
+}
+
+/// The planted bugs and the seeds that each took, by all workers. Each worker tells through the
+/// sum's fields nothing but the seeds of its bugs, one worker a bug.
+ordered_json find_bugs() {
+  ordered_json found;
+  std::vector<Bug> bugs;
+  for (int i = 1; i <= static_cast<int>(world::kLastBug); ++i) bugs.push_back(static_cast<Bug>(i));
+  const std::size_t at_once = workers();
+  for (std::size_t first = 0; first < bugs.size(); first += at_once) {
+    const auto some = std::span(bugs).subspan(first, std::min(at_once, bugs.size() - first));
+    std::vector<Worker> running;
+    for (const Bug bug : some) {
+      running.emplace_back([bug](Sum& sum) { sum.seeds = seeds_to_find(bug); });
+    }
+    for (std::size_t i = 0; i < some.size(); ++i) {
+      const std::uint64_t seeds = running[i].wait().seeds;
+      require(seeds > 0, std::string("the planted bug was not found: ") + to_string(some[i]));
+      found[to_string(some[i])] = seeds;
+    }
+  }
+  return found;
+}
+
+ordered_json prove(const Options& options) {
+  const auto begun = Clock::now();
+  const ordered_json bugs = find_bugs();
+  const Sum sum = run_scenes(options);
+  const Hours real = Clock::now() - begun;
+  require(sum.violated == 0, std::to_string(sum.violated) + " seeds violated a guarantee");
+  return {{"seeds", sum.seeds},
+          {"violations", sum.violated},
+          {"ranTwiceAlike", sum.twice},
+          {"virtualHours", Hours(Seconds(sum.virtual_seconds)).count()},
+          {"realHours", real.count()},
+          {"cpuHours", Hours(Seconds(sum.cpu_seconds)).count()},
+          {"steps", sum.steps},
+          {"revisionsUpstream", sum.revisions},
+          {"listsJudged", sum.lists},
+          {"watchesResumed", sum.watches},
+          {"eventsJudged", sum.events},
+          {"statesJudged", sum.states},
+          {"faults", sum.faults},
+          {"leaderWritesJudged", sum.leader_writes},
+          {"takeovers", sum.takeovers},
+          {"slowestConvergenceSeconds", sum.slowest_convergence},
+          {"plantedBugsFound", bugs.size()},
+          {"seedsToFind", bugs}};
+}
+
+std::optional<Bug> bug_of(std::string_view name) {
+  for (int i = 0; i <= static_cast<int>(world::kLastBug); ++i) {
+    if (to_string(static_cast<Bug>(i)) == name) return static_cast<Bug>(i);
+  }
+  return std::nullopt;
+}
+
+/// `--only SEED [--bug NAME] [--tell]`: one scene, again.
+int replay(std::span<char* const> arguments) {
+  SceneOptions options;
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    const std::string_view argument = arguments[i];
+    const bool more = i + 1 < arguments.size();
+    if (argument == "--only" && more) {
+      options.seed = std::stoull(arguments[++i]);
+    } else if (argument == "--bug" && more) {
+      const auto bug = bug_of(arguments[++i]);
+      if (!bug) return 2;
+      options.planted = *bug;
+    } else if (argument == "--tell") {
+      options.tell = true;
+    } else {
+      return 2;
+    }
+  }
+  const SceneReport report = world::run_scene(options);
+  for (const auto& violation : report.violations) std::cout << violation << "\n";
+  std::cout << "seed " << options.seed << ": " << Seconds(report.virtual_time).count()
+            << " virtual seconds, " << report.steps << " steps, " << report.events
+            << " events, trace " << std::hex << report.trace_hash << std::endl;
+  return report.violations.empty() ? 0 : kViolated;
+}
+
+}  // namespace
+}  // namespace podkeeper::proofs
+
+int main(int argc, char** argv) {
+  if (argc > 1 && std::string_view(argv[1]) == "--only") {
+    return podkeeper::proofs::replay({argv + 1, static_cast<std::size_t>(argc - 1)});
+  }
+  return podkeeper::proofs::run_proof(argc, argv, podkeeper::proofs::prove);
+}
