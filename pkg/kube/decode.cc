@@ -4,6 +4,7 @@
 #include "pkg/base/result.h"
 #include "pkg/kube/json_cursor.h"
 #include "pkg/kube/json_index.h"
+#include "pkg/kube/json_text.h"
 #include "pkg/kube/object.h"
 #include "pkg/kube/object_reader.h"
 #include "pkg/kube/resource.h"
@@ -78,10 +79,8 @@ void read_list_metadata(JsonCursor& cursor, DecodedList& list) {
   });
 }
 
-}  // namespace
-
-base::Result<DecodedList> decode_list(const Resource& resource, std::string_view json,
-                                      const DecodeOptions& options) {
+base::Result<DecodedList> read_list(const Resource& resource, std::string_view json,
+                                    const DecodeOptions& options) {
   JsonReading reading(json);
   if (!reading.ok()) return reading.error();
   JsonCursor& cursor = reading.cursor();
@@ -100,8 +99,12 @@ base::Result<DecodedList> decode_list(const Resource& resource, std::string_view
     } else if (key == "items" && first(2)) {
       has_items = true;
       cursor.array("items", [&] {
-        auto object = reader.read(cursor, true);
-        if (object != nullptr) list.items.push_back(std::move(object));
+        const JsonCursor start = cursor;
+        if (auto object = reader.read(cursor, true)) {
+          list.items.push_back(std::move(object));
+        } else if (auto refused = reader.quarantine(cursor, start)) {
+          list.quarantined.push_back(*std::move(refused));
+        }
       });
       cursor.keep_unescaped_in(reading.unescaped());
     } else {
@@ -114,6 +117,19 @@ base::Result<DecodedList> decode_list(const Resource& resource, std::string_view
     cursor.fail("metadata.resourceVersion", "is missing");
   }
   if (cursor.failed()) return cursor.error();
+  return list;
+}
+
+}  // namespace
+
+base::Result<DecodedList> decode_list(const Resource& resource, std::string_view json,
+                                      const DecodeOptions& options) {
+  auto list = read_list(resource, json, options);
+  if (list.has_value()) return list;
+  const auto repaired = repaired_utf8(json);
+  if (!repaired.has_value()) return list;
+  list = read_list(resource, *repaired, options);
+  if (list.has_value()) list->repaired = true;
   return list;
 }
 

@@ -252,6 +252,18 @@ void JsonCursor::skip() {
   }
 }
 
+void JsonCursor::pass_over() {
+  std::uint32_t open = 0;
+  while (!failed()) {
+    if (next_ == end_) return fail("a value", "does not end");
+    const char c = peek();
+    if (c == '{' || c == '[') ++open;
+    if (c == '}' || c == ']') --open;
+    ++next_;
+    if (open == 0) return;
+  }
+}
+
 void JsonCursor::finish() {
   if (!failed() && next_ != end_) fail("the text", "goes on after the object");
 }

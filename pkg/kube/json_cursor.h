@@ -78,6 +78,8 @@ class JsonCursor {
   std::optional<bool> boolean(const char* field);
   /// Passes one value of any kind.
   void skip();
+  /// Passes one value by its brackets alone, however deep they nest.
+  void pass_over();
   /// True, and passed, if null is next.
   bool null();
   /// Fails unless everything was read.
@@ -99,6 +101,8 @@ class JsonCursor {
 
   void fail(const char* field, std::string_view problem);
   [[nodiscard]] bool failed() const noexcept { return error_ != nullptr; }
+  /// Whether what failed was the limit on the depth.
+  [[nodiscard]] bool too_deep() const noexcept { return depth_ > kDepthMax; }
   /// kDecode, unless fail() was given another one; only after a failure.
   [[nodiscard]] const base::Error& error() const noexcept { return *error_; }
   void fail(base::Error error);

@@ -1,5 +1,6 @@
 #include "pkg/kube/json_text.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -86,6 +87,22 @@ void append_json_string(std::string& out, std::string_view text) {
     text.remove_prefix(length == 0 ? 1 : length);
   }
   out.push_back('"');
+}
+
+std::optional<std::string> repaired_utf8(std::string_view text) {
+  constexpr std::string_view kReplacement = "\xef\xbf\xbd";
+  std::string repaired;
+  std::size_t kept = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t length = utf8_length(text.substr(at));
+    if (length == 0) {
+      repaired.append(text, kept, at - kept).append(kReplacement);
+      kept = at + 1;
+    }
+    at += std::max<std::size_t>(length, 1);
+  }
+  if (kept == 0) return std::nullopt;
+  return repaired.append(text, kept);
 }
 
 }  // namespace podkeeper::kube

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -14,5 +15,9 @@ void append_json_string(std::string& out, std::string_view text);
 /// The length of the UTF-8 character `text` begins with, or 0 where it begins with none. Not for an
 /// empty text.
 std::size_t utf8_length(std::string_view text) noexcept;
+
+/// `text` with U+FFFD in the place of each byte that is no UTF-8, as Go's encoding/json reads it;
+/// nothing where it is UTF-8 already. O(bytes).
+std::optional<std::string> repaired_utf8(std::string_view text);
 
 }  // namespace podkeeper::kube

@@ -114,12 +114,26 @@ base::Result<std::unique_ptr<Object>> decode_object(const Resource& resource, st
                                                     const DecodeOptions& options = {});
 inline constexpr std::size_t kObjectBytesMax = 16 << 20;
 
-struct DecodedList {
-  Revision revision;
-  std::string continue_token;
-  std::optional<std::int64_t> remaining_items;
-  std::vector<std::unique_ptr<Object>> items;
+/// An object that could not be decoded though its text is JSON, so that the others beside it could.
+struct Quarantined {
+  /// Of its metadata; all empty where that could not be read either.
+  std::string namespace_ = {}, name = {}, uid = {}, revision = {};
+  base::Error why;  ///< kDecode or kTooLarge
+  /// "namespace/name", or "name".
+  [[nodiscard]] std::string key() const {
+    return namespace_.empty() ? name : namespace_ + "/" + name;
+  }
 };
+
+struct DecodedList {
+  Revision revision = {};
+  std::string continue_token = {};
+  std::optional<std::int64_t> remaining_items = {};
+  std::vector<std::unique_ptr<Object>> items = {};
+  std::vector<Quarantined> quarantined = {};  ///< not among the items
+  bool repaired = false;  ///< bytes that are no UTF-8 were read as U+FFFD, as Go reads them
+};
+/// kDecode where it is no list, or not JSON. An item that cannot be read is quarantined.
 base::Result<DecodedList> decode_list(const Resource& resource, std::string_view json,
                                       const DecodeOptions& options = {});
 
@@ -128,7 +142,11 @@ enum class EventType { kAdded, kModified, kDeleted, kBookmark, kError };
 const char* to_string(EventType type) noexcept;  ///< "ADDED", ...
 struct WatchEvent {
   EventType type = EventType::kAdded;
-  std::unique_ptr<Object> object;   ///< ADDED, MODIFIED, DELETED
+  std::unique_ptr<Object> object;  ///< ADDED, MODIFIED, DELETED
+  /// The object could not be decoded: `object` has its metadata's name, namespace, uid and revision
+  /// and the event is a DELETED, since what cannot be read is not shown.
+  std::optional<Quarantined> quarantined = {};
+  bool repaired = false;            ///< as DecodedList's
   Revision revision;                ///< of the object or bookmark
   bool initial_events_end = false;  ///< bookmark annotation k8s.io/initial-events-end
   base::Error error;                ///< ERROR: the Status as an Error (410: kExpired)

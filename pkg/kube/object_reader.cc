@@ -86,14 +86,21 @@ std::unique_ptr<Object> ObjectReader::read(JsonCursor& cursor, bool needs_revisi
   cuts_.clear();
   labels_.clear();
   pod_.start();
-  namespace_ = name_ = revision_ = metadata_ = {};
-  if (fields_ == Fields::kPod) object->fields.emplace<PodFields>();
-  if (fields_ == Fields::kNode) object->fields.emplace<NodeFields>();
+  namespace_ = name_ = uid_ = revision_ = metadata_ = {};
+  read_into(*object, cursor, needs_revision);
+  if (!cursor.failed()) return object;
+  refused_ = refused(cursor);
+  return nullptr;
+}
+
+void ObjectReader::read_into(Object& object, JsonCursor& cursor, bool needs_revision) {
+  if (fields_ == Fields::kPod) object.fields.emplace<PodFields>();
+  if (fields_ == Fields::kNode) object.fields.emplace<NodeFields>();
 
   const char* const begin = cursor.position();
-  read_members(cursor, *object);
-  if (cursor.failed()) return nullptr;
-  set_key(cursor, *object);
+  read_members(cursor, object);
+  if (cursor.failed()) return;
+  set_key(cursor, object);
   if (needs_revision && revision_.empty()) {
     cursor.fail("metadata.resourceVersion", "is missing");
   }
@@ -103,17 +110,37 @@ std::unique_ptr<Object> ObjectReader::read(JsonCursor& cursor, bool needs_revisi
   const char* const end = cursor.container_end();
   if (const auto size = static_cast<std::size_t>(end - begin); size > kObjectBytesMax) {
     cursor.fail(base::Error{.code = base::ErrorCode::kTooLarge,
-                            .message = "object " + object->key_text + " of " +
-                                       std::to_string(size) + " bytes; the limit is " +
-                                       std::to_string(kObjectBytesMax)});
+                            .message = "object " + object.key_text + " of " + std::to_string(size) +
+                                       " bytes; the limit is " + std::to_string(kObjectBytesMax)});
   }
-  if (cursor.failed()) return nullptr;
-  if (auto* const pod = std::get_if<PodFields>(&object->fields); pod != nullptr) {
-    pod_.finish(*pod, object->deleted != 0);
+  if (cursor.failed()) return;
+  if (auto* const pod = std::get_if<PodFields>(&object.fields); pod != nullptr) {
+    pod_.finish(*pod, object.deleted != 0);
   }
-  object->labels = sorted_labels();
-  take_body(*object, begin, end);
-  return object;
+  object.labels = sorted_labels();
+  take_body(object, begin, end);
+}
+
+Quarantined ObjectReader::refused(const JsonCursor& cursor) const {
+  Quarantined refused{.why = cursor.error()};
+  const bool named = !name_.empty() && namespace_.empty() != resource_.namespaced;
+  if (!named || !parse_revision(revision_)) return refused;
+  refused.namespace_ = namespace_;
+  refused.name = name_;
+  refused.uid = uid_;
+  refused.revision = revision_;
+  return refused;
+}
+
+std::optional<Quarantined> ObjectReader::quarantine(JsonCursor& cursor, const JsonCursor& start) {
+  cursor = start;
+  cursor.skip();
+  if (cursor.too_deep()) {
+    cursor = start;
+    cursor.pass_over();
+  }
+  if (cursor.failed()) return std::nullopt;
+  return std::move(refused_);
 }
 
 void ObjectReader::read_members(JsonCursor& cursor, Object& object) {
@@ -163,7 +190,7 @@ void ObjectReader::read_metadata(JsonCursor& cursor, Object& object) {
     } else if (key == "namespace" && first(1)) {
       namespace_ = cursor.string("metadata.namespace");
     } else if (key == "uid" && first(2)) {
-      object.uid = cursor.string("metadata.uid");
+      object.uid = uid_ = cursor.string("metadata.uid");
     } else if (key == "resourceVersion" && first(3)) {
       revision_ = cursor.string("metadata.resourceVersion");
       const auto revision = parse_revision(revision_);

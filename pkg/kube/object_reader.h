@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -47,9 +48,16 @@ class ObjectReader {
   /// The object that is next; null where the cursor failed. `needs_revision`: it comes from a
   /// server, which always sends one.
   std::unique_ptr<Object> read(JsonCursor& cursor, bool needs_revision);
+  /// After a read() that failed: passes the object by, from `start` on, where that was remembered,
+  /// and says what is known of it. Nothing where its text is no JSON: then nothing behind it can be
+  /// read either.
+  std::optional<Quarantined> quarantine(JsonCursor& cursor, const JsonCursor& start);
 
  private:
   enum class Fields { kPod, kNode, kNone };
+  void read_into(Object& object, JsonCursor& cursor, bool needs_revision);
+  /// What is known of an object whose reading has failed, while its strings are there.
+  [[nodiscard]] Quarantined refused(const JsonCursor& cursor) const;
   void read_members(JsonCursor& cursor, Object& object);
   void read_metadata(JsonCursor& cursor, Object& object);
   void read_labels(JsonCursor& cursor);
@@ -71,7 +79,8 @@ class ObjectReader {
   std::vector<Cut> cuts_;
   Object::LabelSpan labels_;
   PodReader pod_;
-  std::string_view namespace_, name_, revision_;
+  Quarantined refused_;
+  std::string_view namespace_, name_, uid_, revision_;
   std::string_view metadata_;       ///< the member, key and value
   std::size_t ahead_ = 0;           ///< bytes that stay and stand before it
   std::size_t metadata_bytes_ = 0;  ///< of it, those that stay

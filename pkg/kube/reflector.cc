@@ -25,6 +25,8 @@ Reflector::~Reflector() = default;
 base::Task<void> Reflector::run() { return state_->run(); }
 void Reflector::relist(std::string reason) { state_->doubt.raise(std::move(reason)); }
 bool Reflector::synced() const noexcept { return state_->synced.load(); }
+bool Reflector::quarantined(std::string_view key) const { return state_->quarantine.holds(key); }
+
 bool Reflector::watching() const noexcept { return state_->watching.load(); }
 std::string Reflector::last_error() const {
   base::Lock lock(state_->mutex);

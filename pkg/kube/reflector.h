@@ -9,6 +9,7 @@
 #include <atomic>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace podkeeper::kube {
@@ -81,6 +82,8 @@ class Reflector {
   /// Thread-safe.
   [[nodiscard]] std::string last_error() const;
   [[nodiscard]] bool watching() const noexcept;
+  /// Whether upstream has it and it cannot be read, so that it is not in the mirror. Thread-safe.
+  [[nodiscard]] bool quarantined(std::string_view key) const;
   /// What was heard is in doubt: ends the watch and lists again, at once. A LIST that is under way
   /// when this is called does not count, one that begins later does. `reason` is for the log.
   /// Thread-safe; never waits.

@@ -75,7 +75,7 @@ base::Task<base::Result<void>> Reflector::State::list_once() {
 
 base::Task<base::Result<void>> Reflector::State::list_by_pages() {
   const bool paged = expired_lists < kExpiredListsMax;
-  std::vector<std::unique_ptr<Object>> objects;
+  DecodedList state;
   std::optional<Revision> at;
   std::string token;
   do {
@@ -91,10 +91,13 @@ base::Task<base::Result<void>> Reflector::State::list_by_pages() {
                                           .message = "a page is empty, yet there is another"});
     }
     at = page->revision;
-    std::ranges::move(page->items, std::back_inserter(objects));
+    std::ranges::move(page->items, std::back_inserter(state.items));
+    std::ranges::move(page->quarantined, std::back_inserter(state.quarantined));
+    if (page->repaired) tell_repaired("LIST");
     token = std::move(page->continue_token);
   } while (!token.empty());
-  auto taken = take_state("LIST", std::move(objects), *at);
+  state.revision = *at;
+  auto taken = take_state("LIST", std::move(state));
   if (!taken.has_value()) co_return upstream.explain("LIST", std::move(taken).error());
   co_return taken;
 }
@@ -123,6 +126,7 @@ base::Task<base::Result<void>> Reflector::State::list_by_watch() {
 base::Task<base::Result<void>> Reflector::State::take_initial_events(OpenWatch& watch) {
   const auto latest = world.clock().now() + 2 * options.watch_timeout_min;
   InitialEvents state;
+  std::vector<Quarantined> quarantined;
   for (bool more = true; more;) {
     const auto deadline = std::min(world.clock().now() + options.list_timeout, latest);
     watch.response.body->set_deadline(deadline);
@@ -138,11 +142,15 @@ base::Task<base::Result<void>> Reflector::State::take_initial_events(OpenWatch& 
       if (line->empty()) continue;
       auto event = decode_watch_event(options.resource, *line, options.decode);
       if (!event.has_value()) co_return std::move(event).error();
+      if (event->repaired) tell_repaired("WATCH");
+      if (event->quarantined.has_value()) quarantined.push_back(*event->quarantined);
       switch (state.take(*std::move(event))) {
         case InitialEvents::Taken::kMore:
           break;
         case InitialEvents::Taken::kComplete:
-          co_return take_state("WATCH", state.take_objects(), state.revision());
+          co_return take_state("WATCH", {.revision = state.revision(),
+                                         .items = state.take_objects(),
+                                         .quarantined = std::move(quarantined)});
         case InitialEvents::Taken::kFailed:
           co_return state.error();
         case InitialEvents::Taken::kNotOffered:
@@ -157,9 +165,12 @@ base::Task<base::Result<void>> Reflector::State::take_initial_events(OpenWatch& 
                   .message = "it ended before the initial events did"};
 }
 
-base::Result<void> Reflector::State::take_state(std::string_view verb,
-                                                std::vector<std::unique_ptr<Object>> objects,
-                                                Revision at) {
+void Reflector::State::tell_repaired(std::string_view verb) const {
+  telemetry::log_warn("text that is not UTF-8 was repaired", {{"resource", name}, {"verb", verb}});
+}
+
+base::Result<void> Reflector::State::take_state(std::string_view verb, DecodedList state) {
+  const Revision at = state.revision;
   if (at < revision) {
     if (!older_list.has_value() || at < *older_list) {
       older_list = at;
@@ -175,11 +186,12 @@ base::Result<void> Reflector::State::take_state(std::string_view verb,
   older_list.reset();
   telemetry::log_info("listed", {{"resource", name},
                                  {"verb", verb},
-                                 {"objects", objects.size()},
+                                 {"objects", state.items.size()},
                                  {"revision", at.value},
                                  {"reason", gap.empty() ? std::string_view("start") : gap}});
   revision = at;
-  sink.replace(std::move(objects), at);
+  quarantine.replace(state.quarantined);
+  sink.replace(std::move(state.items), at);
   return {};
 }
 

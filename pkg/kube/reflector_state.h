@@ -9,11 +9,13 @@
 #include "pkg/kube/line_buffer.h"
 #include "pkg/kube/list_watch_client.h"
 #include "pkg/kube/object.h"
+#include "pkg/kube/quarantine.h"
 #include "pkg/kube/reflector.h"
 #include "pkg/kube/reflector_doubt.h"
 #include "pkg/kube/reflector_metrics.h"
 #include "pkg/kube/resource.h"
 #include "pkg/runtime/backoff.h"
+#include "pkg/telemetry/metric_names.h"
 #include "pkg/telemetry/metrics.h"
 
 #include <atomic>
@@ -68,6 +70,7 @@ struct Reflector::State {
         name(options.resource.plural_group()),
         upstream(in, client, options),
         metrics(registry, name),
+        quarantine(name, registry.gauge(telemetry::kReflectorQuarantined, {name})),
         backoff(in.clock(), in.random(), options.backoff) {}
 
   base::Task<void> run();
@@ -80,8 +83,8 @@ struct Reflector::State {
   /// Upstream does not offer the state by a watch: it is not asked for it again.
   base::Error not_offered(base::Error error);
   /// A whole state, which may be older than what was seen only if upstream was restored.
-  base::Result<void> take_state(std::string_view verb, std::vector<std::unique_ptr<Object>> objects,
-                                Revision at);
+  base::Result<void> take_state(std::string_view verb, DecodedList state);
+  void tell_repaired(std::string_view verb) const;
   base::Task<std::string> watch_until_gap();
   base::Task<WatchEnd> watch_once();
   base::Task<WatchEnd> follow(OpenWatch watch);
@@ -100,6 +103,7 @@ struct Reflector::State {
   const std::string name;
   ListWatchClient upstream;
   ReflectorMetrics metrics;
+  Quarantine quarantine;
   runtime::Backoff backoff;
 
   Revision revision;                      ///< everything up to it has been given to the sink

@@ -194,6 +194,13 @@ std::optional<WatchEnd> Reflector::State::take_line(std::string_view line,
     case EventType::kDeleted:
       break;
   }
+  if (event->repaired) tell_repaired("WATCH");
+  if (event->quarantined.has_value()) {
+    metrics.decode_errors.Increment();
+    quarantine.add(*event->quarantined);
+  } else {
+    quarantine.remove(event->object->key_text);
+  }
   if (event->revision > revision) {
     revision = event->revision;
     advanced = true;

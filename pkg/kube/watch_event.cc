@@ -1,6 +1,7 @@
 #include "pkg/base/result.h"
 #include "pkg/kube/decode.h"
 #include "pkg/kube/json_cursor.h"
+#include "pkg/kube/json_text.h"
 #include "pkg/kube/object.h"
 #include "pkg/kube/object_reader.h"
 #include "pkg/kube/resource.h"
@@ -52,6 +53,34 @@ void read_bookmark(JsonCursor& cursor, WatchEvent& event) {
   event.revision = revision.value_or(Revision{});
 }
 
+void read_changed_object(JsonCursor& cursor, ObjectReader& reader, WatchEvent& event) {
+  const JsonCursor start = cursor;
+  event.object = reader.read(cursor, true);
+  if (event.object != nullptr) {
+    event.revision = event.object->revision;
+    return;
+  }
+  const JsonCursor failed = cursor;
+  event.quarantined = reader.quarantine(cursor, start);
+  // Of whom nobody knows who it is, nothing can be said but that.
+  if (event.quarantined.has_value() && event.quarantined->name.empty()) cursor = failed;
+}
+
+/// What stands for an object that cannot be read.
+base::Result<std::unique_ptr<Object>> tombstone(const Resource& resource,
+                                                const Quarantined& refused) {
+  std::string json = R"({"metadata":{"name":)";
+  append_json_string(json, refused.name);
+  for (const auto& [key, value] :
+       {std::pair("namespace", &refused.namespace_), std::pair("uid", &refused.uid),
+        std::pair("resourceVersion", &refused.revision)}) {
+    if (value->empty()) continue;
+    json.append(",\"").append(key).append("\":");
+    append_json_string(json, *value);
+  }
+  return decode_object(resource, json + "}}");
+}
+
 void read_event_object(JsonCursor& cursor, ObjectReader& reader, WatchEvent& event) {
   switch (event.type) {
     case EventType::kBookmark:
@@ -63,15 +92,12 @@ void read_event_object(JsonCursor& cursor, ObjectReader& reader, WatchEvent& eve
     case EventType::kAdded:
     case EventType::kModified:
     case EventType::kDeleted:
-      event.object = reader.read(cursor, true);
-      if (event.object != nullptr) event.revision = event.object->revision;
+      read_changed_object(cursor, reader, event);
   }
 }
 
-}  // namespace
-
-base::Result<WatchEvent> decode_watch_event(const Resource& resource, std::string_view line,
-                                            const DecodeOptions& options) {
+base::Result<WatchEvent> read_event(const Resource& resource, std::string_view line,
+                                    const DecodeOptions& options) {
   JsonReading reading(line);
   if (!reading.ok()) return reading.error();
   JsonCursor& cursor = reading.cursor();
@@ -111,6 +137,26 @@ base::Result<WatchEvent> decode_watch_event(const Resource& resource, std::strin
     const JsonCursor& last = later.has_value() ? *later : cursor;
     if (last.failed()) return last.error();
   }
+  return event;
+}
+
+}  // namespace
+
+base::Result<WatchEvent> decode_watch_event(const Resource& resource, std::string_view line,
+                                            const DecodeOptions& options) {
+  auto event = read_event(resource, line, options);
+  if (!event.has_value()) {
+    const auto repaired = repaired_utf8(line);
+    if (!repaired.has_value()) return event;
+    event = read_event(resource, *repaired, options);
+    if (event.has_value()) event->repaired = true;
+  }
+  if (!event.has_value() || !event->quarantined.has_value()) return event;
+  auto object = tombstone(resource, *event->quarantined);
+  if (!object.has_value()) return event->quarantined->why;
+  event->type = EventType::kDeleted;
+  event->revision = (*object)->revision;
+  event->object = *std::move(object);
   return event;
 }
 

@@ -60,6 +60,7 @@ base::Result<LoadedList> load_list(base::Files& files, const std::string& path) 
   if (loaded.resource == nullptr) return bad_file(path, "is neither a PodList nor a NodeList");
   auto list = kube::decode_list(*loaded.resource, *content);
   if (!list) return bad_file(path, list.error().message);
+  if (!list->quarantined.empty()) return bad_file(path, list->quarantined.front().why.message);
   loaded.list = std::move(*list);
   return loaded;
 }

@@ -47,7 +47,8 @@ class RecordsAt {
 /// Goes through upstream's pages and the mirror's records side by side.
 class Comparison {
  public:
-  Comparison(RecordsAt mirror, kube::Revision revision) : mirror_(std::move(mirror)) {
+  Comparison(RecordsAt mirror, kube::Revision revision, const kube::Reflector& reflector)
+      : mirror_(std::move(mirror)), reflector_(reflector) {
     findings_.revision = revision;
   }
 
@@ -79,7 +80,7 @@ class Comparison {
       if (!held) return std::move(held).error();
       const Record* record = *held;
       if (record == nullptr || record->key_text() > object.key_text) {
-        differs(findings_.missing, object.key_text);
+        if (!reflector_.quarantined(object.key_text)) differs(findings_.missing, object.key_text);
         return {};
       }
       mirror_.next();
@@ -100,6 +101,7 @@ class Comparison {
   }
 
   RecordsAt mirror_;
+  const kube::Reflector& reflector_;
   AuditFindings findings_;
   std::string last_;
 };
@@ -172,7 +174,7 @@ base::Task<Result<AuditFindings>> SelfAudit::State::compare() {
   const auto at = co_await std::move(finding);
   if (!at) co_return at.error();
   store.confirm(listed, sent);
-  Comparison comparison(RecordsAt(reader, allowed, *at), *at);
+  Comparison comparison(RecordsAt(reader, allowed, *at), *at, *reflector);
   while (true) {
     if (auto taken = comparison.take(page->items); !taken) co_return std::move(taken).error();
     if (page->continue_token.empty()) break;

@@ -50,6 +50,9 @@ struct AuditFindings {
 /// as it is: what it lacks then, it was not told. Where nothing can be compared (no watch, a
 /// history too short, a token that expired) the audit ends without a word, until the next one.
 ///
+/// What the mirror lacks because it cannot be read (see kube::Quarantine) is no difference: no LIST
+/// would bring it.
+///
 /// The repair is a LIST by the reflector: it goes the one way by which all changes come, in order
 /// with the stream, is diffed, and it begins a new watch in the place of one that is not to be
 /// trusted any more. A GET of each object would have to be ordered against that stream.

@@ -37,6 +37,12 @@ inline const MetricDesc kRestClientRateLimiterDuration{
     {"verb", "host"},
     buckets::kClientSeconds};
 
+inline const MetricDesc kReflectorQuarantined{
+    MetricType::kGauge,
+    "podkeeper_reflector_quarantined_objects",
+    "Objects that upstream has and that cannot be read: they are left out of the mirror.",
+    {"resource"}};
+
 // Discovery.
 inline const MetricDesc kResourceOffered{
     MetricType::kGauge,

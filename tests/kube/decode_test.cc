@@ -294,13 +294,84 @@ TEST(Decode, ReadsAListWhateverTheOrderOfItsMembers) {
   EXPECT_EQ(list->items.size(), 1U);
 }
 
-TEST(Decode, RefusesAListWithoutItemsRevisionOrItemRevisions) {
-  for (const char* json :
-       {R"({"metadata":{"resourceVersion":"9"}})", R"({"items":[]})",
-        R"({"metadata":{"resourceVersion":"9"},"items":[{"metadata":{"name":"a",)"
-        R"("namespace":"b"}}]})"}) {
+TEST(Decode, RefusesAListWithoutItemsOrRevision) {
+  for (const char* json : {R"({"metadata":{"resourceVersion":"9"}})", R"({"items":[]})"}) {
     EXPECT_FALSE(decode_list(pods(), json).has_value()) << json;
   }
+}
+
+/// A list of what cannot be read, between two pods that can.
+base::Result<DecodedList> list_around(const std::string& item) {
+  const auto pod = [](const char* name) {
+    return R"({"metadata":{"name":")" + std::string(name) +
+           R"(","namespace":"shop","resourceVersion":"7"}})";
+  };
+  return decode_list(pods(), R"({"metadata":{"resourceVersion":"9"},"items":[)" + pod("a") + "," +
+                                 item + "," + pod("z") + "]}");
+}
+
+TEST(Decode, AnItemThatCannotBeReadIsQuarantinedAlone) {
+  const std::string metadata =
+      R"("metadata":{"name":"b\u0061d","namespace":"shop","uid":"u","resourceVersion":"8"})";
+  for (const std::string& rest :
+       {std::string(R"("spec":{"nodeName":7})"), std::string(R"("status":[])"),
+        R"("x":)" + std::string(10'000, '[') + std::string(10'000, ']'),
+        R"("x":")" + std::string(kObjectBytesMax, 'y') + "\""}) {
+    const auto list = list_around("{" + metadata + "," + rest + "}");
+    ASSERT_TRUE(list.has_value()) << list.error().message;
+    ASSERT_EQ(list->items.size(), 2U);
+    EXPECT_EQ(list->items[1]->key_text, "shop/z");
+    ASSERT_EQ(list->quarantined.size(), 1U);
+    EXPECT_EQ(list->quarantined[0].key(), "shop/bad");
+    EXPECT_EQ(list->quarantined[0].uid, "u");
+    EXPECT_EQ(list->quarantined[0].revision, "8");
+  }
+}
+
+TEST(Decode, AnItemWithoutANameIsQuarantinedNameless) {
+  for (const char* item : {"7", "[]", R"({"metadata":{"name":"a","namespace":"b"}})",
+                           R"({"metadata":{"name":"a","resourceVersion":"7"}})",
+                           R"({"metadata":{"name":"a","namespace":"b","resourceVersion":"x"}})"}) {
+    const auto list = list_around(item);
+    ASSERT_TRUE(list.has_value()) << list.error().message;
+    EXPECT_EQ(list->items.size(), 2U);
+    ASSERT_EQ(list->quarantined.size(), 1U) << item;
+    EXPECT_EQ(list->quarantined[0].key(), "") << item;
+  }
+}
+
+TEST(Decode, AnItemThatIsNoJsonFailsTheList) {
+  for (const char* item : {R"({"metadata":tru})", R"({"metadata":{"name":}})", R"({"a" "b"})"}) {
+    EXPECT_FALSE(list_around(item).has_value()) << item;
+  }
+}
+
+TEST(Decode, WhatIsNoUtf8IsReplacedAsByGo) {
+  const auto list = list_around(
+      "{\"metadata\":{\"name\":\"b\",\"namespace\":\"shop\",\"resourceVersion\":\"8\","
+      "\"labels\":{\"a\":\"x\xff\xc3y\"}}}");
+  ASSERT_TRUE(list.has_value()) << list.error().message;
+  EXPECT_TRUE(list->repaired);
+  ASSERT_EQ(list->items.size(), 3U);
+  EXPECT_EQ(list->items[1]->label("a"), "x\xef\xbf\xbd\xef\xbf\xbdy");
+  EXPECT_FALSE(list_around("{\xff}").has_value());
+}
+
+TEST(Decode, AnEventOfWhatCannotBeReadIsADeletion) {
+  for (const char* type : {"ADDED", "MODIFIED", "DELETED"}) {
+    const auto event = decode_watch_event(
+        pods(), R"({"type":")" + std::string(type) +
+                    R"(","object":{"metadata":{"name":"bad","namespace":"shop","uid":"u",)"
+                    R"("resourceVersion":"8"},"spec":{"nodeName":7}}})");
+    ASSERT_TRUE(event.has_value()) << event.error().message;
+    EXPECT_EQ(event->type, EventType::kDeleted);
+    EXPECT_EQ(event->revision.value, 8U);
+    EXPECT_EQ(event->object->key_text, "shop/bad");
+    EXPECT_EQ(event->object->uid, "u");
+    ASSERT_TRUE(event->quarantined.has_value());
+    EXPECT_THAT(event->quarantined->why.message, HasSubstr("nodeName"));
+  }
+  EXPECT_FALSE(decode_watch_event(pods(), R"({"type":"ADDED","object":{"spec":{"nodeName":7}}})"));
 }
 
 TEST(Decode, ReadsAnEventWhoseTypeComesLast) {

@@ -1,4 +1,5 @@
 #include "pkg/kube/reflector.h"
+#include "pkg/telemetry/metric_names.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -120,6 +121,24 @@ TEST(ReflectorFaults, ListsWithoutPagesWhenTokensKeepExpiring) {
   Reflecting test({page, expired, page, expired, list_step(12, {})});
   ASSERT_TRUE(test.until_noted(1));
   EXPECT_EQ(test.upstream.asked()[4].target, "/api/v1/pods");
+}
+
+/// A pod whose spec is none.
+std::string bad_pod_json(const std::string& name, std::uint64_t revision) {
+  std::string pod = pod_json(name, revision);
+  return pod.replace(pod.find(R"("spec":{})"), 9, R"("spec":7)");
+}
+
+TEST(ReflectorFaults, LeavesOutWhatCannotBeReadAndNothingElse) {
+  Reflecting test({list_step(9, {pod_json("a", 3), bad_pod_json("b", 4), pod_json("c", 5)}),
+                   watch_step({"{\"type\":\"MODIFIED\",\"object\":" + bad_pod_json("a", 10) + "}\n",
+                               event_line("MODIFIED", pod_json("b", 11))})});
+  ASSERT_TRUE(test.until_noted(3));
+  EXPECT_THAT(test.sink.notes,
+              ElementsAre("list 9: shop/a@3 shop/c@5", "DELETED shop/a@10", "MODIFIED shop/b@11"));
+  EXPECT_TRUE(test.reflector->quarantined("shop/a"));
+  EXPECT_FALSE(test.reflector->quarantined("shop/b"));
+  EXPECT_EQ(test.metrics.gauge(telemetry::kReflectorQuarantined, {"pods"}).Value(), 1);
 }
 
 TEST(ReflectorFaults, GivesNoPartOfAListToTheSink) {
