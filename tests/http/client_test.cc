@@ -299,8 +299,8 @@ TEST(Client, NotesTheSizeOfABodyThatIsReadAsAWhole) {
     const auto body = co_await response->read_all(100);
     EXPECT_TRUE(body.has_value());
     const std::string text = upstream.metrics.render();
-    const std::string sum = "rest_client_response_size_bytes_sum{verb=\"GET\",host=\"" +
-                            base::to_string(upstream.client->endpoint()) + "\"} " +
+    const std::string sum = "rest_client_response_size_bytes_sum{host=\"" +
+                            base::to_string(upstream.client->endpoint()) + "\",verb=\"GET\"} " +
                             std::to_string(body->size());
     EXPECT_NE(text.find(sum), std::string::npos) << text;
   });
