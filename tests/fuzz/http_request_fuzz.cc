@@ -95,7 +95,8 @@ std::string written(const http::Incoming& request) {
 
 void check_framing(const http::Incoming& request) {
   demand(!request.method.empty() && request.method.size() <= http::kMethodBytesMax, "method");
-  demand(std::ranges::all_of(request.method, [](char c) { return c >= 'A' && c <= 'Z'; }),
+  demand(std::ranges::all_of(request.method,
+                             [](char c) { return (c >= 'A' && c <= 'Z') || c == '-'; }),
          "a method that is no upper-case word");
   const auto& headers = request.headers;
   demand(headers.count("Transfer-Encoding") == 0, "a Transfer-Encoding was accepted");

@@ -2,8 +2,6 @@
 // kept of it is the same object when it is read again.
 #include "pkg/kube/object.h"
 
-#include <nlohmann/json.hpp>
-
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -96,7 +94,7 @@ struct Exact {
 void check_list(const kube::Resource& resource, std::string_view json) {
   const auto list = kube::decode_list(resource, json);
   if (!list) return;
-  demand(nlohmann::json::accept(json), "a list was accepted that is no JSON");
+  demand(is_json(json), "a list was accepted that is no JSON");
   demand(list->revision.value != 0, "a list without a revision");
   for (const auto& object : list->items) check_object(resource, *object);
 }
@@ -109,7 +107,7 @@ void check(std::string_view input) {
       kube::decode_object(resource, exact.view(), {.drop_managed_fields = true}).has_value();
   demand(object.has_value() == with_drop, "decided by whether managedFields are kept");
   if (object) {
-    demand(nlohmann::json::accept(input), "an object was accepted that is no JSON");
+    demand(is_json(input), "an object was accepted that is no JSON");
     check_object(resource, **object);
     const auto dropped = kube::decode_object(resource, exact.view(), {.drop_managed_fields = true});
     demand((*dropped)->body.size() <= (*object)->body.size(), "longer without managedFields");

@@ -3,8 +3,6 @@
 #include "pkg/kube/line_buffer.h"
 #include "pkg/kube/object.h"
 
-#include <nlohmann/json.hpp>
-
 #include <algorithm>
 #include <cstddef>
 #include <string>
@@ -100,7 +98,7 @@ void check_event(const kube::Resource& resource, const std::string& line) {
     demand(!event.error().message.empty(), "a refusal without a word");
     return;
   }
-  demand(nlohmann::json::accept(line), "an event was accepted that is no JSON");
+  demand(is_json(line), "an event was accepted that is no JSON");
   switch (event->type) {
     case kube::EventType::kAdded:
     case kube::EventType::kModified:

@@ -130,6 +130,7 @@ std::string mutate(Dice& dice, std::string input, std::size_t size_max, const Ta
     case 0: {
       std::string unit =
           span == 0 ? std::string(pick(dice, target.words)) : input.substr(begin, span);
+      if (unit.empty()) unit = "a";
       const std::size_t limit = length(dice, target.limits);
       const std::size_t wanted = one_in(dice, 2) ? limit : limit / unit.size();
       std::string run;
