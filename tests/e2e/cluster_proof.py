@@ -128,9 +128,13 @@ def relists(daemon):
             yield entry["ts"] / 1000, entry["resource"], entry["reason"]
 
 
-def unexplained(daemon, happened):
-    """The LISTs after the first that no fault explains."""
+def unexplained(daemon, happened, until):
+    """The LISTs after the first, up to the end of the churn, that no fault explains. After that
+    nothing comes from upstream but a bookmark a minute, and a limit of 10 s does not wait for it.
+    """
     for when, resource, reason in relists(daemon):
+        if when > until:
+            continue
         recent = {name for began, ended, name in happened if began <= when <= ended + EFFECT_S}
         if not any(re.search(words, reason) and recent & names for words, names in EXPLAINED):
             yield resource, reason, sorted(recent)
@@ -160,10 +164,11 @@ def run(cluster, proxy, volume, daemon, duration_s, seed):
     story = Story(cluster, proxy, volume, daemon)
     with Churn(cluster, RATES, WRITERS, seed) as churn:
         story.tell(duration_s)
+        churned_until = time.time()
     ended = time.monotonic()
     equal = {path: len(wait_equal(cluster, daemon, path, SETTLED_LIMIT_S)) for path in PATHS}
     settled_s = time.monotonic() - ended
-    strange = list(unexplained(daemon, story.happened))
+    strange = list(unexplained(daemon, story.happened, churned_until))
     told = list(relists(daemon))
     counted = daemon.metric("podkeeper_reflector_relists_total", result="success")
     done = churn.done()
