@@ -117,7 +117,8 @@ TEST(UpstreamFaults, AnAnswerThatIsNoListIsRefusedAndAskedForAgain) {
 }
 
 TEST(UpstreamFaults, AListCutAnywhereLeavesTheOldState) {
-  for (const int after : {0, 1, 20, 150, 400}) {
+  // Cut before its first byte, it would be asked for again on another connection at once.
+  for (const int after : {1, 20, 150, 400}) {
     Faulted faulted(R"([
       {"when": {"verb": "watch", "nth": 1}, "do": {"insert": {"error": 410}}},
       {"when": {"verb": "list", "nth": 4}, "do": {"cut": )" +
