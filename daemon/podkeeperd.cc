@@ -112,6 +112,9 @@ int run(std::span<const char* const> arguments) {
 int main(int argc, char** argv) {
   try {
     return podkeeper::daemon::run({argv + 1, argv + argc});
+  } catch (const podkeeper::runtime::ThreadShortage& e) {
+    std::cerr << "podkeeperd: " << e.what() << std::endl;
+    return podkeeper::daemon::kExitFailure;
   } catch (const std::exception& e) {
     std::cerr << "podkeeperd: internal error: " << e.what() << std::endl;
     return podkeeper::daemon::kExitInternal;

@@ -149,12 +149,20 @@ void RealWorld::run(std::size_t threads) {
   const auto work = asio::make_work_guard(*state_->io);
   {
     std::vector<std::jthread> others;
-    for (std::size_t i = 1; i < threads; ++i) {
-      others.emplace_back([this, i] {
-        // The caller's thread keeps its name, which is the process's.
-        ::pthread_setname_np(::pthread_self(), ("io-" + std::to_string(i)).c_str());
-        state_->loop();
-      });
+    try {
+      for (std::size_t i = 1; i < threads; ++i) {
+        others.emplace_back([this, i] {
+          // The caller's thread keeps its name, which is the process's.
+          ::pthread_setname_np(::pthread_self(), ("io-" + std::to_string(i)).c_str());
+          state_->loop();
+        });
+      }
+    } catch (const std::system_error& e) {
+      stop();  // those that did start end, and are joined
+      throw ThreadShortage("cannot start thread " + std::to_string(others.size() + 2) + " of " +
+                           std::to_string(threads) + ": " + e.code().message() +
+                           "; lower --worker-threads or raise the limits on processes and "
+                           "memory (ulimit -u, -v)");
     }
     state_->loop();
   }

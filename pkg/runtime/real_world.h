@@ -6,9 +6,16 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <stdexcept>
 #include <vector>
 
 namespace podkeeper::runtime {
+
+/// The system gives no more threads; what() is one line that says what to do.
+class ThreadShortage : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
 
 /// The world as it is: TCP, the system's clocks and randomness, files, and an event loop on
 /// `threads` threads. A panic that reaches a thread's root is recorded (handler kind kThread) and
@@ -25,7 +32,8 @@ class RealWorld final : public base::World {
   base::Executor make_executor() override;
   base::Processes& processes();
 
-  /// Runs the event loop on `threads` threads, the caller's among them, until stop().
+  /// Runs the event loop on `threads` threads, the caller's among them, until stop(). Throws
+  /// ThreadShortage, and runs nothing, where the system does not give that many.
   void run(std::size_t threads);
   /// Ends run(); any thread.
   void stop();

@@ -13,14 +13,20 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <utility>
 #include <vector>
+
+#include "tests/base/sanitized.h"
+#include "tests/faults/record.h"
 
 namespace {
 std::atomic<int> failing_accepts{0};
@@ -264,6 +270,33 @@ TEST(RealWorld, RecordsWhatReachesAThreadsRootAndGoesOn) {
   EXPECT_EQ(recovery::PanicRecorder::instance().total(), before + 3);
   EXPECT_EQ(recovery::PanicRecorder::instance().last().front().handler, base::Handler::kThread);
 }
+
+#if !PK_ADDRESS_SANITIZER && \
+    !__has_feature(          \
+        thread_sanitizer)  // the sanitizers need more address space than the limit leaves
+TEST(RealWorld, SaysHowManyThreadsTheSystemGaveAndRunsNothing) {
+  constexpr std::size_t kThreads = 1'024;
+  const auto start = [] {
+    // Room for some stacks of 8 MiB; a limit on processes would not hold for root.
+    constexpr rlim_t kSpace = rlim_t{2} << 30;
+    const rlimit limit{.rlim_cur = kSpace, .rlim_max = kSpace};
+    if (::setrlimit(RLIMIT_AS, &limit) != 0) std::_Exit(2);
+    RealWorld world;
+    try {
+      world.run_task([]() -> Task<void> { co_return; }, kThreads);
+    } catch (const ThreadShortage& e) {
+      std::fputs(e.what(), stderr);
+      std::_Exit(3);
+    }
+    std::_Exit(0);
+  };
+  EXPECT_EXIT(start(), ::testing::ExitedWithCode(3),
+              "cannot start thread [0-9]+ of 1024: .*ulimit");
+  faults::record({.row = 77,
+                  .outcome = "the start is refused with one line that says what to do",
+                  .evidence = "\"cannot start thread N of M\" on standard error, exit code 1"});
+}
+#endif
 
 TEST(RealWorld, ItsExecutorsNeverRunInParallelWithThemselves) {
   RealWorld world;
