@@ -14,6 +14,8 @@
 #include <thread>
 #include <vector>
 
+#include "tests/faults/record.h"
+
 namespace podkeeper::base {
 namespace {
 
@@ -257,6 +259,11 @@ TEST_F(EpochTest, AWriterIsNotStoppedByAGuardThatStays) {
   other.join();
   collect_all();
   EXPECT_EQ(freed_, static_cast<int>(count));
+  faults::record(
+      {.row = 34,
+       .outcome = "what is retired waits, counted, and all of it is freed once the reader leaves",
+       .evidence = "podkeeper_map_reclaim_pending_bytes",
+       .recovery = {}});
 }
 
 TEST_F(EpochTest, WhatAThreadRetiredIsFreedAfterItsEnd) {

@@ -25,6 +25,7 @@
 #include "tests/cmap/support/recorder.h"
 #include "tests/cmap/support/switching.h"
 #include "tests/cmap/support/text_record.h"
+#include "tests/faults/record.h"
 
 namespace podkeeper::cmap::testing {
 namespace {
@@ -159,6 +160,12 @@ TEST_P(MigrationOf, LeavesTheOldStrategyServingWhereverItIsAborted) {
     EXPECT_EQ(stats.migration, MigrationPhase::kNone);
     EXPECT_TRUE(map_->migrate(to()).has_value()) << "another may begin";
   }
+  faults::record(
+      {.row = 32,
+       .outcome =
+           "aborted at each step, the old strategy serves all records and another change may begin",
+       .evidence = "the policy's condition Applied; /state/v1/maps",
+       .recovery = {}});
 }
 
 TEST_P(MigrationOf, TakesTheNewTableApartInStepsAfterAnAbort) {
@@ -206,6 +213,11 @@ TEST_P(MigrationOf, IsLinearizableThereAndBackUnderReadersWritersAndWalks) {
   EXPECT_EQ(v.kind, Verdict::Kind::kLinearizable) << v.why;
   EXPECT_EQ(recorded.broken, "");
   EXPECT_EQ(contents(map.map()).size(), map.size());
+  faults::record({.row = 31,
+                  .outcome = "every pair of strategies, there and back under load: linearizable, "
+                             "no key lost or doubled",
+                  .evidence = "podkeeper_map_info; /state/v1/maps",
+                  .recovery = {}});
 }
 
 /// What a migration out of each strategy costs the writers.
@@ -376,6 +388,20 @@ TEST_P(MigrationOf, LeavesTheOldStrategyServingWhereverMemoryEnds) {
     expect_holds(*map_, model_);
     EXPECT_EQ(map_->stats().strategy, flipped ? to().strategy : from().strategy);
   }
+  faults::record(
+      {.row = 37,
+       .outcome = "a throw under the lock of either table releases it; the map holds every record",
+       .evidence = "the policy's condition Applied; /state/v1/maps",
+       .recovery = {}});
+  faults::record({.row = 43,
+                  .outcome = "bad_alloc at each allocation of a change of strategy: the old one "
+                             "serves on, writers do not notice",
+                  .evidence = "the policy's condition Applied; /state/v1/maps",
+                  .recovery = {}});
+  faults::record({.row = 32,
+                  .outcome = "a throw at each step of a change leaves the old strategy serving",
+                  .evidence = "the policy's condition Applied; /state/v1/maps",
+                  .recovery = {}});
 }
 
 TEST(Migration, FailsBeforeItBeginsWithoutTrace) {

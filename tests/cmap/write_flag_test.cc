@@ -23,6 +23,7 @@
 
 #include "tests/base/sanitized.h"
 #include "tests/cmap/support/text_record.h"
+#include "tests/faults/record.h"
 
 namespace podkeeper::cmap {
 namespace {
@@ -86,6 +87,10 @@ TEST(WriteFlag, RefusesASecondWriterAndNamesBoth) {
                       "write");
   });
   EXPECT_TRUE(flag.write([] { return true; })) << "the first goes on undisturbed";
+  faults::record({.row = 38,
+                  .outcome = "the second writer panics and both are named; the first goes on",
+                  .evidence = "podkeeper_map_misuse_total; panic_recovered",
+                  .recovery = {}});
 }
 
 TEST(WriteFlag, RefusesToIterateWhileAnotherWrites) {

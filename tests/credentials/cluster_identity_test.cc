@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/faults/record.h"
 #include "tests/tls/peer/server.h"
 
 namespace podkeeper::credentials {
@@ -258,6 +259,11 @@ TEST(ClusterIdentity, KeepsTheLastTokenWhileTheFileIsEmptyOrWrong) {
   EXPECT_EQ(cluster.get(), "200 ok");
   EXPECT_THAT(cluster.log, HasSubstr("new credentials cannot be used"));
   EXPECT_THAT(cluster.log, Not(HasSubstr("ret-word")));
+  faults::record({.row = 67,
+                  .outcome = "a token file cut short or empty: the last token stays in use until a "
+                             "whole one is there",
+                  .evidence = "podkeeper_token_reload_total{result=\"error\"}",
+                  .recovery = {}});
 }
 
 TEST(ClusterIdentity, TrustsANewAuthorityWithinAMinuteAndTheOldOneNoLonger) {
@@ -281,6 +287,10 @@ TEST(ClusterIdentity, KeepsTheLastAuthorityWhileTheFileIsBroken) {
   cluster.world.run_for(60s);
   EXPECT_EQ(cluster.get(), "200 ok");
   EXPECT_THAT(cluster.log, HasSubstr("the certificate authority has no certificate"));
+  faults::record({.row = 67,
+                  .outcome = "a broken CA file: the last authorities stay trusted",
+                  .evidence = "podkeeper_tls_reloads_total{result=\"error\"}",
+                  .recovery = {}});
 }
 
 TEST(ClusterIdentity, TakesNoKeptConnectionOfAnEarlierIdentity) {

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "tests/faults/record.h"
 #include "tests/http/harness.h"
 
 namespace podkeeper::http {
@@ -23,6 +24,10 @@ TEST(Panics, AreAFiveHundredToThatClientAlone) {
     EXPECT_EQ(talk.bytes.find("the test asked"), std::string::npos) << "what() is not for clients";
     EXPECT_EQ(recovery::PanicRecorder::instance().total(), before + 1);
   }
+  faults::record({.row = 39,
+                  .outcome = "500 to that client; the next request on its connection is served",
+                  .evidence = "podkeeper_panics_total{handler=\"http\"}",
+                  .recovery = {}});
 }
 
 TEST(Panics, AreReportedWithTheRequestAndItsTrace) {

@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "tests/faults/record.h"
 #include "tests/leader/support/lease_server.h"
 #include "tests/runtime/harness.h"
 
@@ -178,6 +179,10 @@ TEST(LeaderElector, ACandidateWaitsByItsOwnClockWhateverTheLeaseSays) {
     EXPECT_EQ(e.record().transitions, 8);
     EXPECT_EQ(e.elector->term()->number, 8u);
   }
+  faults::record({.row = 78,
+                  .outcome = "a Lease dated 1970 or 2999 is waited for by the own monotonic clock",
+                  .evidence = "leader_election_master_status",
+                  .recovery = {}});
 }
 
 TEST(LeaderElector, EveryRenewalOfTheHolderBeginsTheWaitAnew) {
@@ -221,6 +226,12 @@ TEST(LeaderElector, ALeaderOutOfReachStopsBeforeItsLeaseCanBeTaken) {
   e.run_for(3s);
   ASSERT_TRUE(e.elector->leads());
   EXPECT_EQ(e.elector->term()->number, 0u);
+  faults::record(
+      {.row = 78,
+       .outcome =
+           "a leader that heard nothing stops before its lease can be taken, by monotonic time",
+       .evidence = "leader_election_master_status",
+       .recovery = {}});
 }
 
 TEST(LeaderElector, WhoFindsAnotherHolderStopsAtOnce) {
@@ -234,6 +245,12 @@ TEST(LeaderElector, WhoFindsAnotherHolderStopsAtOnce) {
   e.run_for(17s);
   ASSERT_TRUE(e.elector->leads());
   EXPECT_EQ(e.elector->term()->number, 2u);
+  faults::record(
+      {.row = 12,
+       .outcome =
+           "a 409 on the Lease is never written over: the leader reads, finds the other and stops",
+       .evidence = "leader_election_master_status",
+       .recovery = 2.1s});
 }
 
 TEST(LeaderElector, ALostAnswerCostsAReadAndNoTransition) {
@@ -247,6 +264,11 @@ TEST(LeaderElector, ALostAnswerCostsAReadAndNoTransition) {
   EXPECT_EQ(e.record().acquire_time, first.acquire_time);
   EXPECT_NE(e.metrics.render().find("leader_election_slowpath_total{name=\"podkeeper\"} 1"),
             std::string::npos);
+  faults::record(
+      {.row = 13,
+       .outcome = "a renewal whose answer is lost costs one read; it leads on, with no transition",
+       .evidence = "leader_election_slowpath_total",
+       .recovery = {}});
 }
 
 TEST(LeaderElector, AReleasedLeaseIsFreeAndKeepsItsTransitions) {

@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "tests/faults/record_line.h"
 #include "tests/proofs/support/cluster.h"
 #include "tests/proofs/support/json_digest.h"
 #include "tests/proofs/support/policies.h"
@@ -165,6 +166,12 @@ class Killing {
     clients_.ask(0);
     last.stop();
     threads_.stop();
+    faults::write_record({.row = 33,
+                          .outcome = "after SIGKILL at random points, during changes too, it runs "
+                                     "what the policy says and holds what the cluster holds",
+                          .evidence = "/state/v1/maps; the lists of both by digest",
+                          .recovery = slowest_ready_},
+                         "scripts/prove kill", __FILE__, true);
     return {{"kills", kills},
             {"withSigkill", by_kill_},
             {"withSigterm", kills - by_kill_},

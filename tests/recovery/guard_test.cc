@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/faults/record.h"
+
 namespace podkeeper::recovery {
 namespace {
 
@@ -74,6 +76,12 @@ TEST(Guard, TellsTypeAndMessageOfEveryKindOfException) {
     EXPECT_EQ(report.kind, PanicKind::kException);
     EXPECT_EQ(report.handler, Handler::kHttp);
   }
+  faults::record(
+      {.row = 39,
+       .outcome =
+           "exceptions, ints, null texts and unknown types are all reported with type and message",
+       .evidence = "podkeeper_panics_total; panic_recovered",
+       .recovery = {}});
 }
 
 TEST(Guard, TellsKindAndPlaceOfAFailedCheck) {

@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "tests/faults/record.h"
 #include "tests/runtime/harness.h"
 
 namespace podkeeper::runtime {
@@ -87,6 +88,10 @@ TEST_F(ReclaimerTest, NamesOnceTheTaskWhoseGuardStays) {
   stage.notify_all();
   EXPECT_THAT(lines_, ElementsAre(AllOf(HasSubstr("a reader holds memory back"), HasSubstr("body"),
                                         HasSubstr("pendingBytes"))));
+  faults::record({.row = 34,
+                  .outcome = "a reader that stays for 30 s is named, once",
+                  .evidence = "a reader holds memory back",
+                  .recovery = {}});
 }
 
 TEST_F(ReclaimerTest, KeepsSilentAboutGuardsThatComeAndGo) {

@@ -21,6 +21,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/faults/record.h"
 #include "tests/runtime/harness.h"
 
 namespace podkeeper::runtime {
@@ -105,6 +106,10 @@ TEST(TaskGroup, AThrowIsAPanicOfItsKindAndEndsThatTaskAlone) {
   EXPECT_TRUE(other);
   EXPECT_EQ(panics(), before + 2);
   EXPECT_EQ(recovery::PanicRecorder::instance().last().front().task_name, "throws");
+  faults::record({.row = 45,
+                  .outcome = "reported as a panic of its task; the others go on",
+                  .evidence = "podkeeper_panics_total; panic_recovered",
+                  .recovery = {}});
 }
 
 TEST(TaskGroup, RefusesATaskAboveTheLimitAndAcceptsAgainBelow) {
