@@ -110,7 +110,10 @@ base::Task<WatchStream::Ended> WatchStream::start(http::BodyWriter& out) {
   }
   const auto known = reader_.freshness().revision;
   sent_ = options_.watch_options.from.value_or(known);
-  if (sent_ > known) silent_until_ = sent_;
+  if (sent_ > known) {
+    silent_until_ = sent_;
+    co_return std::nullopt;
+  }
   const auto position = reader_.watch_from(allowed_, sent_);
   if (!position) {
     auto status = kube::status_from_error(position.error());
@@ -147,7 +150,12 @@ base::Task<WatchStream::Ended> WatchStream::step(http::BodyWriter& out) {
   // Taken before the log is read: everything up to this revision is then in what was read, or
   // before it.
   const auto known = reader_.freshness().revision;
-  const auto events = reader_.events(allowed_, position_, kEventsPerWriteMax);
+  if (const auto begun = begin_when_reached(known); !begun) {
+    auto status = kube::status_from_error(begun.error());
+    co_return co_await fail(out, std::move(status));
+  }
+  base::Result<std::vector<state::EventRef>> events = std::vector<state::EventRef>();
+  if (!silent_until_) events = reader_.events(allowed_, position_, kEventsPerWriteMax);
   if (!events) {
     auto status = overtaken(events.error());
     co_return co_await fail(out, std::move(status));
@@ -157,7 +165,6 @@ base::Task<WatchStream::Ended> WatchStream::step(http::BodyWriter& out) {
   position_ += events->size();
   for (const auto& event : *events) gather(event);
   const bool caught_up = events->size() < kEventsPerWriteMax;
-  if (caught_up && silent_until_ && known >= *silent_until_) silent_until_.reset();
   if (caught_up && now >= next_bookmark_) {
     if (known > sent_) sent_ = known;
     // Nothing may be told of a future revision that the client asked for and nobody has reached.
@@ -172,6 +179,15 @@ base::Task<WatchStream::Ended> WatchStream::step(http::BodyWriter& out) {
   const Counted parked(metrics_.parked);
   co_await wakeup_.wait_until(std::min(deadline_, next_bookmark_));
   co_return std::nullopt;
+}
+
+base::Result<void> WatchStream::begin_when_reached(kube::Revision known) {
+  if (!silent_until_ || known < *silent_until_) return {};
+  const auto position = reader_.watch_from(allowed_, *silent_until_);
+  if (!position) return position.error();
+  position_ = *position;
+  silent_until_.reset();
+  return {};
 }
 
 base::Task<WatchStream::Ended> WatchStream::flush(http::BodyWriter& out) {
@@ -212,10 +228,6 @@ kube::Status WatchStream::overtaken(const base::Error& error) const {
 }
 
 void WatchStream::gather(const state::EventRef& event) {
-  if (silent_until_) {
-    if (event->revision <= *silent_until_) return;
-    silent_until_.reset();
-  }
   if (event->revision > sent_) sent_ = event->revision;
   const bool deletion = event->type == kube::EventType::kDeleted;
   const auto& object = event->object->object();

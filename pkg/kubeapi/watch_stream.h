@@ -69,6 +69,9 @@ class WatchStream {
   base::Task<Ended> send_state(http::BodyWriter& out);
   /// Sends what is new, or waits for it.
   base::Task<Ended> step(http::BodyWriter& out);
+  /// Where a revision of the future was asked for and is there by now: begins after it. The Error
+  /// says that there is no beginning there, as the mirror went past it by a LIST.
+  base::Result<void> begin_when_reached(kube::Revision known);
   /// Writes what is gathered, if anything.
   base::Task<Ended> flush(http::BodyWriter& out);
   base::Task<WatchEnd> fail(http::BodyWriter& out, kube::Status status);

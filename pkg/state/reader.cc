@@ -257,6 +257,14 @@ base::Result<std::uint64_t> Reader::watch_from(access::AuthorizedRead allowed,
   const Store::State& s = *store_->state_;
   PK_CHECK(allowed.scope().plural_group == s.plural_group,
            "a read needs a proof for its own resource");
+  {
+    const base::Epoch::Guard guard;
+    if (within_gap(s.current(guard), revision)) {
+      return base::Error{base::ErrorCode::kExpired,
+                         "too old resource version: " + to_string(revision) +
+                             " lies between two lists of upstream"};
+    }
+  }
   return s.log.after(revision);
 }
 

@@ -69,8 +69,10 @@ class Reader {
   [[nodiscard]] base::Result<ListResult> list(access::AuthorizedRead allowed,
                                               const ListQuery& query) const;
   /// A position from which changes after `revision` are read; kExpired when the log does not reach
-  /// back. Changes that share `revision` (one resync's deletions) come again, since the caller may
-  /// have seen only some of them.
+  /// back, or `revision` lies between two LISTs of upstream: whoever knows what held then, from
+  /// another replica, would not hear what of it ended before the second. Changes that share
+  /// `revision` (one resync's deletions) come again, since the caller may have seen only some of
+  /// them.
   [[nodiscard]] base::Result<std::uint64_t> watch_from(access::AuthorizedRead allowed,
                                                        kube::Revision revision) const;
   /// The list now, and the position right after it: no change lies between or is in both.

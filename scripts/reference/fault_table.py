@@ -124,7 +124,7 @@ def table_row(row, tests):
         return "<br>".join(cell(text) for text in texts)
 
     if not tests:
-        shown = f"not applicable: {row.absent}" if row.absent else "**no test**"
+        shown = f"none: {row.absent}" if row.absent else "**no test**"
         return (f"| {row.number} | {cell(row.fault)} | {cell(row.required)} | "
                 f"| {cell(shown)} | | |\n")
     named = stacked(f"`{t.test}` (`{t.source}`)" for t in tests)

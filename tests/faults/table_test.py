@@ -66,7 +66,7 @@ class Table(unittest.TestCase):
         page = fault_table.page(CATALOGUE, records({"recoverySeconds": 1.25, "evidence": "a|b"}))
         self.assertIn("`Suite.Name` (`tests/kube/a_test.cc`) | as it must | 1.2 s | a\\|b |", page)
         self.assertIn("| 2 | 503 | keeps its state | | **no test** |", page)
-        self.assertIn("not applicable: not yet", page)
+        self.assertIn("none: not yet", page)
 
     def test_a_page_of_other_tests_is_out_of_date_and_one_of_other_times_is_not(self):
         page = fault_table.page(CATALOGUE, records({"recoverySeconds": 1}))

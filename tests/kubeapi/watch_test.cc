@@ -198,6 +198,21 @@ TEST(Watch, SendsBookmarksOnceAFutureRevisionIsReachedWithoutAnEvent) {
   EXPECT_TRUE(frames[0].object.contains(R"("resourceVersion":"20")"));
 }
 
+TEST(Watch, SaysThatAFutureRevisionIsGoneWhereAListWentPastIt) {
+  WatchFixture fixture;
+  fixture.load_pods(1, 10);
+  const auto watcher = fixture.watch("/api/v1/pods?watch=1&resourceVersion=15");
+  fixture.world.run_for(seconds(1));
+  EXPECT_EQ(watcher->out.text, "");
+  // What was made after 10 and ended before 20 is known to who has seen 15, and to nobody here.
+  fixture.load_pods(2, 20);
+  fixture.world.run_for(seconds(1));
+  const auto frames = frames_of(watcher->out.text);
+  ASSERT_EQ(frames.size(), 1);
+  EXPECT_EQ(frames[0].type, "ERROR");
+  EXPECT_TRUE(frames[0].object.contains(R"("code":410)"));
+}
+
 TEST(Watch, EndsAtARandomTimeOfHalfAnHourToAnHour) {
   ApiFixture fixture;
   fixture.load_recorded();

@@ -119,7 +119,7 @@ TEST_F(PodReader, RefusesARevisionThatIsForgottenOrNotReached) {
   EXPECT_EQ(lines({.namespace_ = "a", .at = Revision{12}}), (Lines{"a/x@1", "a/y@12"}));
 }
 
-TEST_F(PodReader, HasNoExactListOfWhatHappenedBetweenTwoLists) {
+TEST_F(PodReader, HasNoExactListAndNoWatchOfWhatHappenedBetweenTwoLists) {
   const auto code_at = [&](std::uint64_t at) -> std::optional<ErrorCode> {
     const auto listed = reader_.list(allowed(), {.at = Revision{at}});
     return listed ? std::nullopt : std::optional(listed.error().code);
@@ -131,6 +131,10 @@ TEST_F(PodReader, HasNoExactListOfWhatHappenedBetweenTwoLists) {
   EXPECT_EQ(code_at(11), ErrorCode::kExpired);
   EXPECT_EQ(code_at(19), ErrorCode::kExpired);
   EXPECT_EQ(code_at(20), std::nullopt);
+  // Who has seen 15 elsewhere may know of what was made after 10 and ended before 20.
+  EXPECT_TRUE(reader_.watch_from(allowed(), Revision{10}));
+  EXPECT_EQ(reader_.watch_from(allowed(), Revision{15}).error().code, ErrorCode::kExpired);
+  EXPECT_TRUE(reader_.watch_from(allowed(), Revision{20}));
 }
 
 TEST_F(PodReader, GivesAPositionThatNeitherLosesNorRepeatsAChange) {
