@@ -30,7 +30,7 @@ constexpr base::Duration kLogBlockedAfter = std::chrono::minutes(2);
 
 App::App(base::World& world, base::Processes& processes, const settings::Settings& settings,
          telemetry::Metrics& metrics, const telemetry::Logging& logging,
-         const runtime::Watchdog& watchdog)
+         const runtime::Watchdog* watchdog)
     : world_(world),
       processes_(processes),
       settings_(settings),
@@ -162,7 +162,9 @@ void App::add_health_checks() {
     checks->add("log", log);
   }
   // What is stuck comes back by a restart alone.
-  health_->livez.add("event-loop", [this] { return watchdog_.check(); });
+  if (watchdog_ != nullptr) {
+    health_->livez.add("event-loop", [this] { return watchdog_->check(); });
+  }
   // Who does not lead is as healthy and ready as who does.
   for (health::Checks* checks : {&health_->healthz, &health_->readyz}) {
     checks->add("leader-election", [this] { return leading_->check(); });
@@ -253,7 +255,7 @@ http::Router App::api_routes() {
   api::add_metrics_route(router, metrics_);
   api::add_status_routes(router, settings_, world_.clock());
   api::add_debug_routes(router, tasks_);
-  api::add_threads_route(router, watchdog_);
+  if (watchdog_ != nullptr) api::add_threads_route(router, *watchdog_);
   api::add_map_debug_routes(router, map_directory(), world_.clock());
   if (settings_.enable_debug_panic) api::add_panic_route(router, background_);
   return router;

@@ -33,14 +33,14 @@
 
 namespace podkeeper::daemon {
 
-/// podkeeperd as one object: the only place that wires rooms together. The world and the processes
-/// outlive it. start(), then shut_down() on the same executor; the destructor after shut_down() has
-/// returned.
+/// podkeeperd as one object: the only place that wires rooms together. The world, the processes and
+/// the watchdog outlive it; there is no watchdog (null) where there are no real threads. start(),
+/// then shut_down() on the same executor; the destructor after shut_down() has returned.
 class App {
  public:
   App(base::World& world, base::Processes& processes, const settings::Settings& settings,
       telemetry::Metrics& metrics, const telemetry::Logging& logging,
-      const runtime::Watchdog& watchdog);
+      const runtime::Watchdog* watchdog);
   ~App();
 
   /// Starts everything and binds every listener. The Error is one line that says what to do.
@@ -70,7 +70,7 @@ class App {
   const settings::Settings settings_;
   telemetry::Metrics& metrics_;
   const telemetry::Logging& logging_;
-  const runtime::Watchdog& watchdog_;
+  const runtime::Watchdog* watchdog_;
   runtime::TaskRegistry tasks_;
   runtime::TaskGroup upstream_;  ///< the embedded cluster, stopped last
   runtime::Reclaimer reclaimer_;

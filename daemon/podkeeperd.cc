@@ -73,7 +73,7 @@ int serve(runtime::RealWorld& world, const settings::Settings& settings) {
   const auto threads = settings.worker_threads > 0 ? settings.worker_threads
                                                    : std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN));
   world.catch_termination_signals();
-  App app(world, world.processes(), settings, metrics, logging, watchdog);
+  App app(world, world.processes(), settings, metrics, logging, &watchdog);
   int exit_code = 0;
   world.run_task([&] { return serve_until_signal(world, app, exit_code); },
                  static_cast<std::size_t>(threads));
