@@ -20,14 +20,6 @@ Error wrong(std::string_view parameter, std::string_view value, std::string_view
                                            "\" is not valid; expected " + std::string(expected)};
 }
 
-/// The only value of a parameter; none where it is not there.
-Result<std::optional<std::string_view>> only(const http::Target& target, std::string_view name) {
-  const auto values = target.query_values(name);
-  if (values.empty()) return std::nullopt;
-  if (values.size() > 1) return wrong(name, values[1], "one value, not several");
-  return std::optional(values.front());
-}
-
 Result<Consistency> parse_consistency(std::string_view text) {
   for (const auto one :
        {Consistency::kEventual, Consistency::kSnapshot, Consistency::kLinearizable}) {
@@ -57,26 +49,20 @@ Result<state::ReadDemand> parse_read_demand(const http::Target& target,
   });
   if (!asks) return unasked;
   state::ReadDemand demand;
-  const auto consistency = only(target, kConsistencyParameter);
-  if (!consistency) return consistency.error();
-  if (*consistency) {
-    const auto parsed = parse_consistency(**consistency);
+  if (const auto consistency = target.query_value(kConsistencyParameter)) {
+    const auto parsed = parse_consistency(*consistency);
     if (!parsed) return parsed.error();
     demand.consistency = *parsed;
   }
-  const auto age = only(target, kMaxAgeParameter);
-  if (!age) return age.error();
-  if (*age) {
-    const auto parsed = parse_age(**age);
+  if (const auto age = target.query_value(kMaxAgeParameter)) {
+    const auto parsed = parse_age(*age);
     if (!parsed) return parsed.error();
     demand.age_max = *parsed;
   }
-  const auto revision = only(target, kMinRevisionParameter);
-  if (!revision) return revision.error();
-  if (*revision) {
-    const auto parsed = kube::parse_revision(**revision);
+  if (const auto revision = target.query_value(kMinRevisionParameter)) {
+    const auto parsed = kube::parse_revision(*revision);
     if (!parsed) {
-      return wrong(kMinRevisionParameter, **revision, "a resourceVersion, which is a whole number");
+      return wrong(kMinRevisionParameter, *revision, "a resourceVersion, which is a whole number");
     }
     demand.revision_min = *parsed;
   }

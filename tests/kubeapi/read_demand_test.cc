@@ -44,7 +44,6 @@ TEST(ReadDemand, RefusesByNameAndValueWhatItDoesNotUnderstand) {
       {"?consistency=strong", {"consistency=\"strong\"", "linearizable"}},
       {"?consistency=", {"consistency=\"\""}},
       {"?consistency=Snapshot", {"consistency=\"Snapshot\""}},
-      {"?consistency=eventual&consistency=snapshot", {"consistency=\"snapshot\"", "one value"}},
       {"?maxAgeMs=-1", {"maxAgeMs=\"-1\"", "milliseconds"}},
       {"?maxAgeMs=1.5", {"maxAgeMs=\"1.5\""}},
       {"?maxAgeMs=5s", {"maxAgeMs=\"5s\""}},

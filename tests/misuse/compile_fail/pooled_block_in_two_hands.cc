@@ -5,7 +5,7 @@ namespace podkeeper::pooled_block_in_two_hands {
 
 void use(http::BlockPool& pool, http::BlockPool::Block block) {
 #ifdef PK_MISUSE
-  // misuse-error@+1 {{call to deleted constructor}}
+  // misuse-error@+1 {{call to implicitly-deleted copy constructor}}
   pool.give_back(block);
 #else
   pool.give_back(std::move(block));
