@@ -25,7 +25,10 @@ using ::testing::Contains;
 using ::testing::HasSubstr;
 
 /// Waits where the stack says so.
-[[gnu::noinline]] void block_here(std::binary_semaphore& until) { until.acquire(); }
+[[gnu::noinline]] void block_here(std::binary_semaphore& until) {
+  until.acquire();
+  asm volatile("");  // or the call before would be its last, and take its place on the stack
+}
 
 const ThreadStack* find(const std::vector<ThreadStack>& threads, std::int64_t id) {
   const auto found = std::ranges::find(threads, id, &ThreadStack::id);
