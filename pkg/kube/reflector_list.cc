@@ -50,6 +50,7 @@ base::Task<void> Reflector::State::list_until_complete() {
   list_next = false;
   told_absent = false;
   just_listed = true;
+  listed_at = world.clock().now();
   synced.store(true);
 }
 

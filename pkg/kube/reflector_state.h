@@ -110,6 +110,7 @@ struct Reflector::State {
   std::optional<Revision> older_list;     ///< a LIST that was refused, and what it was of
   bool advanced = false;                  ///< the watch that runs, or ran last, moved `revision`
   bool just_listed = false;               ///< nothing has come since the last LIST
+  base::MonotonicTime listed_at{};        ///< when that was complete
   bool told_absent = false;               ///< since the last LIST that went well
   int expired_lists = 0;                  ///< in a row
   bool watch_lists = options.watch_list;  ///< the state is asked for by a watch

@@ -27,6 +27,10 @@ using base::ErrorCode;
 
 namespace {
 
+/// A history so short that every watch has expired would be LISTed without end: a LIST that brought
+/// nothing is followed by another at once only after so long.
+constexpr base::Duration kListAgainAfter = std::chrono::seconds(30);
+
 WatchEnd::Kind kind_of(const Error& error) noexcept {
   switch (error.code) {
     case ErrorCode::kExpired:
@@ -99,7 +103,8 @@ base::Task<std::string> Reflector::State::watch_until_gap() {
     set_error(end.error.message);
     const bool at_once =
         advanced && !end.error.retry_after.has_value() && end.kind != WatchEnd::Kind::kRefused;
-    if (expired && (at_once || !just_listed)) co_return std::move(end.error.message);
+    const bool lists_seldom = !just_listed || world.clock().now() - listed_at >= kListAgainAfter;
+    if (expired && (at_once || lists_seldom)) co_return std::move(end.error.message);
     if (at_once) {
       telemetry::log_info("watch broke, going on", {{"resource", name}, {"err", end.error}});
       continue;

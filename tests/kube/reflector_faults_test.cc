@@ -123,6 +123,17 @@ TEST(ReflectorFaults, ListsWithoutPagesWhenTokensKeepExpiring) {
   EXPECT_EQ(test.upstream.asked()[4].target, "/api/v1/pods");
 }
 
+TEST(ReflectorFaults, ListsAtOnceAfterA410ThatComesLongAfterTheLastList) {
+  std::vector<Step> script{list_step(9, {})};
+  for (int i = 0; i < 6; ++i) script.push_back({.bytes = http_answer(500, "away")});
+  script.push_back({.bytes = http_answer(410, kExpiredStatus)});
+  script.push_back(list_step(12, {}));
+  Reflecting test(script);
+  ASSERT_TRUE(test.until_noted(2));
+  EXPECT_LT(test.pause_before(8), 0.1);
+  EXPECT_THAT(test.sink.notes, ElementsAre("list 9:", "list 12:"));
+}
+
 /// A pod whose spec is none.
 std::string bad_pod_json(const std::string& name, std::uint64_t revision) {
   std::string pod = pod_json(name, revision);
