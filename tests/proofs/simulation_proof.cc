@@ -33,8 +33,8 @@ using Hours = std::chrono::duration<double, std::ratio<3600>>;
 
 constexpr std::uint64_t kSeeds = 200'000;
 constexpr Hours kVirtual{365.25 * 24};
-constexpr Seconds kSmallTime{36};                      ///< of scenes without a planted bug
-constexpr Seconds kBugTime{1'200}, kSmallBugTime{30};  ///< then a planted bug counts as not found
+constexpr std::uint64_t kSmallSeeds = 500;             ///< without a planted bug
+constexpr Seconds kBugTime{1'200}, kSmallBugTime{60};  ///< then a planted bug counts as not found
 constexpr std::uint64_t kTwiceEvery = 100;
 constexpr int kViolated = 3;
 
@@ -135,18 +135,18 @@ std::uint64_t workers() {
   return static_cast<std::uint64_t>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN)));
 }
 
-/// Scenes from the seed on, by all workers: for a time (small), or until both full sizes are
-/// reached.
+/// Scenes from the seed on, by all workers: kSmallSeeds, or until both full sizes are reached.
 Sum run_scenes(const Options& options) {
   std::cout << std::flush;
-  const auto ends = Clock::now() + kSmallTime;
   const std::uint64_t count = workers();
   std::vector<Worker> running;
   for (std::uint64_t w = 0; w < count; ++w) {
     running.emplace_back([&, w](Sum& sum) {
       const auto goes_on = [&] {
-        if (options.small) return Clock::now() < ends;
         const auto share = static_cast<double>(count);
+        if (options.small) {
+          return static_cast<double>(sum.seeds) * share < static_cast<double>(kSmallSeeds);
+        }
         return static_cast<double>(sum.seeds) * share < static_cast<double>(kSeeds) ||
                sum.virtual_seconds * share < Seconds(kVirtual).count();
       };
@@ -223,7 +223,7 @@ std::optional<Bug> bug_of(std::string_view name) {
   return std::nullopt;
 }
 
-/// `--only SEED [--bug NAME] [--tell]`: one scene, again.
+/// `--only SEED [--bug NAME] [--restores] [--tell]`: one scene, again.
 int replay(std::span<char* const> arguments) {
   SceneOptions options;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
@@ -235,6 +235,8 @@ int replay(std::span<char* const> arguments) {
       const auto bug = bug_of(arguments[++i]);
       if (!bug) return 2;
       options.planted = *bug;
+    } else if (argument == "--restores") {
+      options.restores = true;
     } else if (argument == "--tell") {
       options.tell = true;
     } else {

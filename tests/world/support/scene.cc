@@ -36,7 +36,8 @@ constexpr std::size_t kUnsentBytesMax = 4 << 20;
 
 /// What a scene is like, by its seed.
 struct Cast {
-  explicit Cast(runtime::SimulatedWorld& world, Bug planted) {
+  Cast(runtime::SimulatedWorld& world, const SceneOptions& options) {
+    const Bug planted = options.planted;
     const auto one_of = [&](std::uint64_t bound) { return world.random().below(bound); };
     instances = 1 + one_of(3);
     clients = 2 + one_of(3);
@@ -47,7 +48,7 @@ struct Cast {
     chaos = seconds(40 + one_of(120));
     small_history = one_of(4) == 0;
     nemesis.pause = milliseconds(1'000 << one_of(4));
-    nemesis.restores = one_of(20) == 0;
+    nemesis.restores = one_of(20) == 0 && options.restores;
     if (planted == Bug::kNone) return;
     // What hides a planted bug says nothing of the oracles.
     nemesis.restores = false;
@@ -91,7 +92,7 @@ class Scene {
       : options_(options),
         bugs_(options.planted),
         world_(options.seed),
-        cast_(world_, options.planted),
+        cast_(world_, options),
         logging_(log_options(options), world_.clock()),
         model_(world_.clock()),
         server_(world_, serving_, metrics_, model_, bugs_),
@@ -267,6 +268,7 @@ SceneReport run_scene(const SceneOptions& options) { return Scene(options).run()
 std::string replay_line(const SceneOptions& options) {
   std::string line =
       "replay: build/release/tests/proofs/prove_simulation --only " + std::to_string(options.seed);
+  if (options.restores) line += " --restores";
   if (options.planted != Bug::kNone) line += std::string(" --bug ") + to_string(options.planted);
   return line;
 }

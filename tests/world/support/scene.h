@@ -15,6 +15,10 @@ struct SceneOptions {
   std::uint64_t seed = 1;
   Bug planted = Bug::kNone;
   bool tell = false;  ///< what the instances log goes to standard error
+  /// In some scenes upstream is restored from a backup. Off, since one fault of it is known and not
+  /// mended yet: where upstream has passed the revision that a replica has seen before the replica
+  /// looks again, nothing tells of the restore, and what the lost history changed last stays.
+  bool restores = false;
 };
 
 /// What a scene showed.
