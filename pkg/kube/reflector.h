@@ -19,8 +19,8 @@ class MirrorSink {
  public:
   virtual ~MirrorSink() = default;
   /// A complete LIST at `revision`: whatever is not in it is gone. The sink diffs it against what
-  /// it holds.
-  virtual void replace(std::vector<std::unique_ptr<Object>> objects, Revision revision) = 0;
+  /// it holds; true where that proves that upstream was restored to an older state.
+  virtual bool replace(std::vector<std::unique_ptr<Object>> objects, Revision revision) = 0;
   /// One event, in order.
   virtual void apply(EventType type, std::unique_ptr<Object> object) = 0;
   /// Evidence without an event (bookmark, probe) that everything up to `revision` has been seen.

@@ -172,17 +172,12 @@ void Reflector::State::tell_repaired(std::string_view verb) const {
 
 base::Result<void> Reflector::State::take_state(std::string_view verb, DecodedList state) {
   const Revision at = state.revision;
-  if (at < revision) {
-    if (!older_list.has_value() || at < *older_list) {
-      older_list = at;
-      return Error{.code = ErrorCode::kProtocol,
-                   .message = "it is of revision " + to_string(at) + ", but " +
-                              to_string(revision) +
-                              " has been seen; if the next one is as old, "
-                              "upstream was restored and it will be taken"};
-    }
-    telemetry::log_error("upstream was restored to an older state, taking it",
-                         {{"resource", name}, {"seen", revision.value}, {"revision", at.value}});
+  if (at < revision && (!older_list.has_value() || at < *older_list)) {
+    older_list = at;
+    return Error{.code = ErrorCode::kProtocol,
+                 .message = "it is of revision " + to_string(at) + ", but " + to_string(revision) +
+                            " has been seen; if the next one is as old, "
+                            "upstream was restored and it will be taken"};
   }
   older_list.reset();
   telemetry::log_info("listed", {{"resource", name},
@@ -190,9 +185,12 @@ base::Result<void> Reflector::State::take_state(std::string_view verb, DecodedLi
                                  {"objects", state.items.size()},
                                  {"revision", at.value},
                                  {"reason", gap.empty() ? std::string_view("start") : gap}});
-  revision = at;
   quarantine.replace(state.quarantined);
-  sink.replace(std::move(state.items), at);
+  if (sink.replace(std::move(state.items), at)) {
+    telemetry::log_error("upstream was restored to an older state, which was taken",
+                         {{"resource", name}, {"seen", revision.value}, {"revision", at.value}});
+  }
+  revision = at;
   return {};
 }
 

@@ -27,6 +27,36 @@ std::vector<RecordRef> sorted_records(std::vector<std::unique_ptr<kube::Object>>
   return records;
 }
 
+/// Calls `only_held(held)`, `only_listed(listed)` or `both(held, listed)` for every key, in order.
+template <class OnlyHeld, class OnlyListed, class Both>
+void merge(IndexView held, std::vector<RecordRef>& listed, OnlyHeld only_held,
+           OnlyListed only_listed, Both both) {
+  IndexView::Cursor old = held.seek({});
+  for (RecordRef& record : listed) {
+    for (; old.get() != nullptr && old.get()->key_text() < record->key_text(); old.next()) {
+      only_held(*old.get());
+    }
+    if (old.get() != nullptr && old.get()->key_text() == record->key_text()) {
+      both(*old.get(), record);
+      old.next();
+    } else {
+      only_listed(record);
+    }
+  }
+  for (; old.get() != nullptr; old.next()) only_held(*old.get());
+}
+
+/// Whether a LIST at `revision` lacks a change that was seen at or below it.
+bool of_another_history(IndexView held, std::vector<RecordRef>& listed, kube::Revision revision) {
+  bool another = false;
+  const auto no_proof = [](const auto&) {};
+  merge(held, listed, no_proof, no_proof, [&](const Record& old, const RecordRef& now) {
+    const kube::Revision seen = old.object().revision;
+    another |= now->object().revision < seen && seen <= revision;
+  });
+  return another;
+}
+
 class Differ {
  public:
   Differ(kube::Revision revision, bool restored) : revision_(revision), restored_(restored) {}
@@ -68,7 +98,7 @@ class Differ {
       return std::pair(change.revision, change.type != kDeleted);
     });
     std::ranges::move(deletions_, std::back_inserter(changes_));
-    return {std::move(changes_), std::move(content_), stale_ + doubled};
+    return {std::move(changes_), std::move(content_), stale_ + doubled, restored_};
   }
 
  private:
@@ -84,24 +114,14 @@ class Differ {
 }  // namespace
 
 Resync diff(IndexView held, std::vector<std::unique_ptr<kube::Object>> objects,
-            kube::Revision revision, bool restored) {
+            kube::Revision revision, kube::Revision seen) {
   std::uint64_t doubled = 0;
   std::vector<RecordRef> listed = sorted_records(std::move(objects), doubled);
-  Differ differ(revision, restored);
-  IndexView::Cursor old = held.seek({});
-  for (RecordRef& record : listed) {
-    while (old.get() != nullptr && old.get()->key_text() < record->key_text()) {
-      differ.only_held(*old.get());
-      old.next();
-    }
-    if (old.get() != nullptr && old.get()->key_text() == record->key_text()) {
-      differ.both(*old.get(), std::move(record));
-      old.next();
-    } else {
-      differ.only_listed(std::move(record));
-    }
-  }
-  for (; old.get() != nullptr; old.next()) differ.only_held(*old.get());
+  Differ differ(revision, revision < seen || of_another_history(held, listed, revision));
+  merge(
+      held, listed, [&](const Record& old) { differ.only_held(old); },
+      [&](RecordRef& now) { differ.only_listed(std::move(now)); },
+      [&](const Record& old, RecordRef& now) { differ.both(old, std::move(now)); });
   return differ.finish(doubled);
 }
 

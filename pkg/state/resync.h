@@ -30,12 +30,17 @@ struct Resync {
   std::vector<RecordRef> content;
   std::uint64_t stale =
       0;  ///< objects of the LIST that were older than the ones held, or doubled; left out
+  /// Upstream was restored to an older state: the LIST is the truth, whatever revisions say, and
+  /// what was told before is of a history that is no more.
+  bool restored = false;
 };
 
-/// Pure: compares a LIST at `revision` with the records of `held`, which is in key order and lives
-/// as long as the result. With `restored`, upstream's revisions went back: the LIST is the truth,
-/// whatever revisions say. O(n), plus O(n log n) where the LIST is not in key order.
+/// Pure: compares a LIST at `revision` with the records of `held`, which is in key order, lives as
+/// long as the result and has seen `seen`. Two things prove a restore: the LIST is older than what
+/// was seen; or it shows an object older than the one held, which it is too new not to know (the
+/// new history passed what was seen before anyone looked). O(n), plus O(n log n) where the LIST is
+/// not in key order.
 Resync diff(IndexView held, std::vector<std::unique_ptr<kube::Object>> objects,
-            kube::Revision revision, bool restored);
+            kube::Revision revision, kube::Revision seen);
 
 }  // namespace podkeeper::state

@@ -119,24 +119,25 @@ Store::~Store() {
   delete s.root.load(std::memory_order_relaxed);
 }
 
-void Store::replace(std::vector<std::unique_ptr<kube::Object>> objects, kube::Revision revision) {
+bool Store::replace(std::vector<std::unique_ptr<kube::Object>> objects, kube::Revision revision) {
   State& s = *state_;
+  bool restored = false;
   {
     const base::Lock lock(s.writing);
-    s.replace(std::move(objects), revision);
+    restored = s.replace(std::move(objects), revision);
   }
   s.wakeups.notify_all();
+  return restored;
 }
 
-void Store::State::replace(std::vector<std::unique_ptr<kube::Object>> objects, kube::Revision at) {
+bool Store::State::replace(std::vector<std::unique_ptr<kube::Object>> objects, kube::Revision at) {
   const base::MonotonicTime now = clock.now();
   const bool first = !synced && by_key.view().size() == 0;
-  const bool restored = at < revision;
+  Resync resync = diff(by_key.view(), std::move(objects), at, revision);
   // Without a history that is worth telling, the log starts at this LIST.
-  const bool silent = restored || first;
-  Resync resync = diff(by_key.view(), std::move(objects), at, restored);
+  const bool silent = resync.restored || first;
   count(stale, resync.stale);
-  if (restored) count(restores);
+  if (resync.restored) count(restores);
   if (silent) {
     log.reset(at);
     logged = at;
@@ -156,6 +157,7 @@ void Store::State::replace(std::vector<std::unique_ptr<kube::Object>> objects, k
   evidence = now;
   synced = true;
   publish();
+  return resync.restored;
 }
 
 void Store::State::take(Resync& resync) {

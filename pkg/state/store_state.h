@@ -97,7 +97,7 @@ struct Store::State {
 
   [[nodiscard]] Freshness freshness(const Root& of) const;
 
-  void replace(std::vector<std::unique_ptr<kube::Object>> objects, kube::Revision at)
+  bool replace(std::vector<std::unique_ptr<kube::Object>> objects, kube::Revision at)
       PK_REQUIRES(writing);
   /// False when the event was ignored.
   bool apply(kube::EventType type, std::unique_ptr<kube::Object> object) PK_REQUIRES(writing);

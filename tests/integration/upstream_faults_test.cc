@@ -152,7 +152,7 @@ TEST(UpstreamFaults, AServerRestoredFromABackupIsBelievedOnceItSaysSoTwice) {
   faults::record({.row = 18,
                   .outcome = "revisions that went back with a restore lead to LISTs, and the "
                              "second that confirms them is taken",
-                  .evidence = "upstream was restored to an older state, taking it",
+                  .evidence = "upstream was restored to an older state, which was taken",
                   .recovery = recovery});
 }
 

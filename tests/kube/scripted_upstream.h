@@ -192,10 +192,13 @@ class ScriptedUpstream {
 /// "at 9".
 class NotingSink final : public MirrorSink {
  public:
-  void replace(std::vector<std::unique_ptr<Object>> objects, Revision revision) override {
+  bool replace(std::vector<std::unique_ptr<Object>> objects, Revision revision) override {
     std::string line = "list " + to_string(revision) + ":";
     for (const auto& object : objects) line += " " + text(*object);
     notes.push_back(line);
+    const bool restored = revision < listed_;
+    listed_ = revision;
+    return restored;
   }
   void apply(EventType type, std::unique_ptr<Object> object) override {
     notes.push_back(std::string(to_string(type)) + " " + text(*object));
@@ -208,6 +211,7 @@ class NotingSink final : public MirrorSink {
   static std::string text(const Object& object) {
     return object.key_text + "@" + to_string(object.revision);
   }
+  Revision listed_;
 };
 
 /// A reflector of pods in a simulated world, against a script.

@@ -22,8 +22,8 @@ class Diff : public ::testing::Test {
     index_.put(*held_.back());
   }
   Resync listed(std::vector<std::unique_ptr<kube::Object>> objects, std::uint64_t revision,
-                bool restored = false) {
-    return diff(index_.view(), std::move(objects), {revision}, restored);
+                std::uint64_t seen = 0) {
+    return diff(index_.view(), std::move(objects), {revision}, {seen});
   }
   static std::vector<std::string> changes(const Resync& resync) {
     std::vector<std::string> lines;
@@ -70,12 +70,27 @@ TEST_F(Diff, DeletesBeforeItAddsAnotherObjectOfTheSameName) {
   EXPECT_EQ(changes(resync), (Lines{"DELETED default/web-0@11", "ADDED default/web-0@12"}));
 }
 
-TEST_F(Diff, LeavesOutAnObjectOlderThanTheOneHeld) {
+TEST_F(Diff, LeavesOutAnObjectOlderThanTheOneHeldWhereTheListMayNotKnowIt) {
   hold({.name = "a", .revision = 9});
-  const Resync resync = listed(batch(PodSpec{.name = "a", .revision = 7}), 20);
+  const Resync resync = listed(batch(PodSpec{.name = "a", .revision = 7}), 8);
   EXPECT_EQ(changes(resync), Lines{});
   EXPECT_EQ(testing::text(resync.content), (Lines{"default/a@9"}));
   EXPECT_EQ(resync.stale, 1u);
+  EXPECT_FALSE(resync.restored);
+}
+
+TEST_F(Diff, TakesTheListAsItIsWhereItLacksAChangeThatItHadToKnow) {
+  hold({.name = "a", .revision = 9});
+  hold({.name = "b", .revision = 8, .phase = "Running"});
+  hold({.name = "c", .revision = 5});
+  const Resync resync = listed(batch(PodSpec{.name = "a", .revision = 7},
+                                     PodSpec{.name = "b", .revision = 8, .phase = "Failed"},
+                                     PodSpec{.name = "c", .revision = 5}),
+                               20, /*seen=*/10);
+  EXPECT_TRUE(resync.restored);
+  EXPECT_EQ(resync.stale, 0u);
+  EXPECT_EQ(testing::text(resync.content), (Lines{"default/a@7", "default/b@8", "default/c@5"}));
+  EXPECT_EQ(resync.content[1]->object().pod()->phase, "Failed");
 }
 
 TEST_F(Diff, TakesTheListAsItIsAfterARestore) {
@@ -83,7 +98,8 @@ TEST_F(Diff, TakesTheListAsItIsAfterARestore) {
   hold({.name = "b", .revision = 8, .phase = "Running"});
   const Resync resync = listed(batch(PodSpec{.name = "a", .revision = 7},
                                      PodSpec{.name = "b", .revision = 8, .phase = "Failed"}),
-                               8, /*restored=*/true);
+                               8, /*seen=*/9);
+  EXPECT_TRUE(resync.restored);
   EXPECT_EQ(testing::text(resync.content), (Lines{"default/a@7", "default/b@8"}));
   EXPECT_EQ(resync.content[1]->object().pod()->phase, "Failed")
       << "a revision that was given out twice does not mean the same object";

@@ -222,6 +222,16 @@ TEST_F(PodStore, TakesARestoredUpstreamAsTheTruthAndForgetsItsHistory) {
   EXPECT_EQ(events_after(6), (Lines{"MODIFIED default/a@7"}));
 }
 
+TEST_F(PodStore, ForgetsItsHistoryWhereARestoredUpstreamHasPassedItMeanwhile) {
+  store_.apply(EventType::kModified, pod({.name = "a", .revision = 30}));
+  const auto listed = reader_.list_and_position(allowed(), {}).value();
+  EXPECT_TRUE(store_.replace(
+      batch(PodSpec{.name = "a", .revision = 3}, PodSpec{.name = "c", .revision = 35}), {40}));
+  EXPECT_EQ(list(), (Lines{"default/a@3", "default/c@35"}));
+  EXPECT_EQ(reader_.events(allowed(), listed.position, 10).error().code, ErrorCode::kExpired);
+  EXPECT_EQ(store_.stats().restores, 1u);
+}
+
 TEST_F(PodStore, AgesUntilThereIsNewEvidence) {
   clock_.advance(5s);
   EXPECT_EQ(reader_.freshness().age, 5s);
