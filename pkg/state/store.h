@@ -106,7 +106,7 @@ struct StoreStats {
   std::uint64_t stale_events = 0;       ///< older than what is held, or again what is held: ignored
   std::uint64_t unknown_deletions = 0;  ///< of objects not held: ignored
   std::uint64_t disorders = 0;  ///< newer for their object, but older than an event before: taken
-  std::uint64_t restores = 0;   ///< LISTs that proved that upstream was restored: taken as the truth
+  std::uint64_t restores = 0;  ///< LISTs that proved that upstream was restored: taken as the truth
 };
 
 /// Everything podkeeper believes about one resource: a concurrent map for point reads, a
