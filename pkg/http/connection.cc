@@ -36,6 +36,12 @@ base::TraceContext trace_of(const Headers& headers, base::Random& random) {
   return trace;
 }
 
+/// For those rejections that are told as the route's own errors are.
+base::ErrorCode code_of(Rejection rejection) noexcept {
+  return rejection == Rejection::kBodyTooLarge ? base::ErrorCode::kTooLarge
+                                               : base::ErrorCode::kUnavailable;
+}
+
 /// Owns the request while the handler works, and makes what a plain function throws a throw of the
 /// coroutine.
 base::Task<Response> call(const Handler& handler, Request request) {
@@ -105,6 +111,15 @@ void Connection::end_soon(std::shared_ptr<Connection> connection) {
   });
 }
 
+void Connection::evict(std::shared_ptr<Connection> connection, std::int64_t since) {
+  const base::Executor executor = connection->executor_;
+  boost::asio::post(executor, [self = std::move(connection), since] {
+    if (self->writing_since() != since) return;  // it has taken that meanwhile
+    self->core_->overload->count(OverloadAction::kEvictSlow);
+    self->stream_->set_deadline(self->core_->world.clock().now());
+  });
+}
+
 Connection::Exchange Connection::begin(const Incoming& incoming) {
   Exchange exchange{.head_only = incoming.method == "HEAD",
                     .keep_alive = incoming.keep_alive,
@@ -122,6 +137,11 @@ Connection::Exchange Connection::begin(const Incoming& incoming) {
 
 base::Task<bool> Connection::serve(Incoming incoming) {
   Exchange exchange = begin(incoming);
+  if (core_->refuses()) {
+    exchange.keep_alive = false;
+    auto refusal = render_rejection(exchange.path, Rejection::kOverload);
+    co_return co_await write_whole(exchange, std::move(refusal));
+  }
   Inflight inflight(*core_);
   std::optional<Response> response;
   if (inflight.admitted()) {
@@ -180,8 +200,8 @@ Response Connection::render_rejection(const std::string& path, Rejection rejecti
   core_->metrics.reject(rejection);
   const int status = status_of(rejection);
   auto response =
-      rejection == Rejection::kBodyTooLarge && !path.empty()
-          ? render_error(path, {base::ErrorCode::kTooLarge, message_of(rejection)}, status)
+      !path.empty() && (rejection == Rejection::kBodyTooLarge || rejection == Rejection::kOverload)
+          ? render_error(path, {code_of(rejection), message_of(rejection)}, status)
           : Response::text(status, std::string(message_of(rejection)) + "\n");
   if (status == 429 || status == 503) response.headers.add("Retry-After", "1");
   return response;

@@ -17,8 +17,8 @@
 namespace podkeeper::http {
 
 /// One accepted connection: requests are read, routed and answered one after the other, in order.
-/// Everything runs on the connection's own serial executor; only end_soon(), id, source() and
-/// idle_since() may be used from any thread.
+/// Everything runs on the connection's own serial executor; only end_soon(), evict(), id, source(),
+/// idle_since() and writing_since() may be used from any thread.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   Connection(std::shared_ptr<ServerCore> core, base::Executor executor,
@@ -33,6 +33,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   /// its timer runs.
   static void end_soon(std::shared_ptr<Connection> connection);
 
+  /// Cuts it if its client is still taking the write that began at `since`.
+  static void evict(std::shared_ptr<Connection> connection, std::int64_t since);
+
   std::uint64_t id = 0;  ///< given by the ConnectionTable
   [[nodiscard]] const std::string& source() const noexcept { return source_; }
   [[nodiscard]] const std::string& peer() const noexcept { return peer_; }
@@ -40,6 +43,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
   /// Since when it waits for a request, in ns of the monotonic clock; 0 while it does not.
   [[nodiscard]] std::int64_t idle_since() const noexcept {
     return idle_since_.load(std::memory_order_relaxed);
+  }
+  /// Since when its client is taking the part of an answer, or of a stream, that is being written,
+  /// in ns of the monotonic clock; 0 while nothing is.
+  [[nodiscard]] std::int64_t writing_since() const noexcept {
+    return writing_since_.load(std::memory_order_relaxed);
   }
 
  private:
@@ -92,6 +100,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool stop_watching_ = false;
   std::optional<runtime::Wakeup> watch_ended_;
   std::atomic<std::int64_t> idle_since_{0};
+  std::atomic<std::int64_t> writing_since_{0};
 };
 
 }  // namespace podkeeper::http

@@ -90,6 +90,7 @@ base::Task<bool> Connection::write_whole(Exchange& exchange, Response response) 
   } else {
     written = co_await write_gathered(std::get<GatheredBody>(response.body), by);
   }
+  writing_since_.store(0, std::memory_order_relaxed);
   core_->metrics.count(response);
   if (!written) {
     if (written.error().code == base::ErrorCode::kTimeout) tell_cut(Phase::kWrite, exchange.path);
@@ -111,7 +112,9 @@ void Connection::tell_cut(Phase phase, const std::string& path) {
 }
 
 void Connection::grant_write_time(base::MonotonicTime by) {
-  stream_->set_deadline(std::min(by, core_->world.clock().now() + core_->limits.write_timeout));
+  const auto now = core_->world.clock().now();
+  writing_since_.store(now.time_since_epoch().count() | 1, std::memory_order_relaxed);
+  stream_->set_deadline(std::min(by, now + core_->limits.write_timeout));
 }
 
 base::Task<base::Result<void>> Connection::write_text(std::string_view text,

@@ -41,7 +41,7 @@ base::Task<bool> Connection::write_stream(Exchange& exchange, Response response)
   if (exchange.head_only || !error_text.empty()) co_return exchange.keep_alive;
   stream_->set_deadline(base::MonotonicTime::max());
 
-  StreamSession session(*core_, *stream_, chunked);
+  StreamSession session(*core_, *stream_, chunked, writing_since_);
   session_ = &session;
   const OnExit ended([this] { session_ = nullptr; });
   if (ending_) session.ask_to_end();

@@ -89,6 +89,8 @@ const char* to_string(Rejection rejection) noexcept {
       return "connections";
     case Rejection::kConnectionsPerSource:
       return "connections_per_source";
+    case Rejection::kOverload:
+      return "overload";
     case Rejection::kTasks:
       return "tasks";
   }
@@ -113,6 +115,7 @@ int status_of(Rejection rejection) noexcept {
       return 429;
     case Rejection::kConnections:
     case Rejection::kConnectionsPerSource:
+    case Rejection::kOverload:
     case Rejection::kTasks:
       return 503;
     default:
@@ -158,6 +161,8 @@ const char* message_of(Rejection rejection) noexcept {
     case Rejection::kConnections:
     case Rejection::kConnectionsPerSource:
       return "Too many connections, please try again later.";
+    case Rejection::kOverload:
+      return "The server is short of memory, please try again later.";
     case Rejection::kTasks:
       return "The server is busy, please try again later.";
   }

@@ -29,6 +29,7 @@ enum class Rejection {
   kAnswers,               ///< 429: too many large answers at once
   kConnections,           ///< 503: too many connections
   kConnectionsPerSource,  ///< 503: too many from this address
+  kOverload,              ///< 503: memory is nearly used up
   kTasks,                 ///< no answer: too many tasks in the process
 };
 inline constexpr std::size_t kRejections = static_cast<std::size_t>(Rejection::kTasks) + 1;

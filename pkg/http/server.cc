@@ -79,7 +79,8 @@ void start_refusal(const std::shared_ptr<ServerCore>& core, std::shared_ptr<Conn
 void start(const std::shared_ptr<ServerCore>& core, base::Executor executor,
            std::unique_ptr<base::Stream> stream) {
   auto connection = std::make_shared<Connection>(core, executor, std::move(stream));
-  auto admission = core->connections.add(connection);
+  auto admission = core->refuses() ? ConnectionTable::Admission{Rejection::kOverload, {}}
+                                   : core->connections.add(connection);
   for (auto& idle : admission.giving_way) Connection::end_soon(std::move(idle));
   if (admission.rejection) {
     if (const auto suppressed = core->refused_lines.admit()) {
@@ -136,9 +137,10 @@ base::Task<void> accept_loop(std::shared_ptr<ServerCore> core,
 }  // namespace
 
 Server::Server(base::World& world, runtime::TaskGroup& group, telemetry::Metrics& metrics,
-               std::string name, Router router, ServerLimits limits)
+               std::string name, Router router, ServerLimits limits,
+               std::shared_ptr<Overload> overload)
     : core_(std::make_shared<ServerCore>(world, group, metrics, std::move(name), std::move(router),
-                                         limits)) {}
+                                         limits, std::move(overload))) {}
 
 Server::~Server() { close_listeners(); }
 
@@ -173,6 +175,15 @@ base::Task<void> Server::drain(base::MonotonicTime deadline) {
     const bool notified = co_await core->last_gone.wait_until(deadline);
     if (!notified) co_return;
   }
+}
+
+std::size_t Server::evict_slow() {
+  if (!core_->overload) return 0;
+  const auto slow_since = core_->world.clock().now() - Overload::kSlowAfter;
+  auto slow = core_->connections.most_behind(slow_since, kEvictionsMin);
+  const std::size_t count = slow.size();
+  for (auto& [since, connection] : slow) Connection::evict(std::move(connection), since);
+  return count;
 }
 
 std::size_t Server::connections() const noexcept { return core_->connections.size(); }

@@ -2,6 +2,7 @@
 
 #include "pkg/base/world.h"
 #include "pkg/http/message.h"
+#include "pkg/http/overload.h"
 #include "pkg/runtime/task_group.h"
 #include "pkg/telemetry/metrics.h"
 
@@ -76,8 +77,10 @@ struct ServerCore;
 /// loop.
 class Server {
  public:
+  /// Without an `overload` it answers however scarce memory is.
   Server(base::World& world, runtime::TaskGroup& group, telemetry::Metrics& metrics,
-         std::string name, Router router, ServerLimits limits = {});
+         std::string name, Router router, ServerLimits limits = {},
+         std::shared_ptr<Overload> overload = {});
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
@@ -89,6 +92,11 @@ class Server {
   /// Returns when every connection is gone, or at the deadline (the TaskGroup's stop() then cuts
   /// the rest).
   base::Task<void> drain(base::MonotonicTime deadline);
+  /// Cuts clients who have not taken for Overload::kSlowAfter what is being written to them, those
+  /// who are most behind: a quarter of them, at least kEvictionsMin. How many they are; none
+  /// without an Overload. Any thread; O(connections).
+  std::size_t evict_slow();
+  static constexpr std::size_t kEvictionsMin = 16;
   [[nodiscard]] std::size_t connections() const noexcept;
 
  private:

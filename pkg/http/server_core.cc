@@ -13,6 +13,8 @@ constexpr std::size_t kGiveWayDivisor = 64;
 /// Those who were told to give way hold their place until they are gone; beyond cap + cap/8 nobody
 /// enters.
 constexpr std::size_t kOvershootDivisor = 8;
+/// Of the slow so many are cut at one look: memory is looked at again before the others go.
+constexpr std::size_t kEvictDivisor = 4;
 constexpr base::Duration kLineInterval = std::chrono::seconds(10);
 
 }  // namespace
@@ -57,6 +59,25 @@ std::vector<std::shared_ptr<Connection>> ConnectionTable::choose_idle() {
   std::vector<std::shared_ptr<Connection>> chosen;
   chosen.reserve(count);
   for (std::size_t i = 0; i < count; ++i) chosen.push_back(connections_.at(idle[i].second));
+  return chosen;
+}
+
+std::vector<ConnectionTable::Behind> ConnectionTable::most_behind(base::MonotonicTime slow_since,
+                                                                  std::size_t count_min) const {
+  const std::int64_t before = slow_since.time_since_epoch().count();
+  std::vector<std::pair<std::int64_t, std::uint64_t>> slow;
+  base::Lock lock(mutex_);
+  for (const auto& [id, connection] : connections_) {
+    const std::int64_t since = connection->writing_since();
+    if (since != 0 && since <= before) slow.emplace_back(since, id);
+  }
+  const std::size_t count = std::min(slow.size(), std::max(count_min, slow.size() / kEvictDivisor));
+  std::ranges::partial_sort(slow, slow.begin() + static_cast<std::ptrdiff_t>(count));
+  std::vector<Behind> chosen;
+  chosen.reserve(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    chosen.push_back({slow[i].first, connections_.at(slow[i].second)});
+  }
   return chosen;
 }
 
@@ -123,12 +144,13 @@ std::size_t connections_within(std::size_t descriptors) noexcept {
 
 ServerCore::ServerCore(base::World& its_world, runtime::TaskGroup& its_group,
                        telemetry::Metrics& its_metrics, std::string its_name, Router its_router,
-                       ServerLimits its_limits)
+                       ServerLimits its_limits, std::shared_ptr<Overload> its_overload)
     : world(its_world),
       group(its_group),
       name(std::move(its_name)),
       router(std::move(its_router)),
       limits(its_limits),
+      overload(std::move(its_overload)),
       metrics(its_metrics),
       connections(limits),
       last_gone(world.clock()),

@@ -3,6 +3,7 @@
 #include "pkg/base/mutex.h"
 #include "pkg/base/world.h"
 #include "pkg/http/framing.h"
+#include "pkg/http/overload.h"
 #include "pkg/http/server.h"
 #include "pkg/http/server_metrics.h"
 #include "pkg/runtime/task_group.h"
@@ -40,6 +41,14 @@ class ConnectionTable {
   Admission add(std::shared_ptr<Connection> connection);
   /// The connections that idle longest, to make room for what else wants their descriptors.
   std::vector<std::shared_ptr<Connection>> longest_idle();
+  struct Behind {
+    std::int64_t since = 0;  ///< Connection::writing_since()
+    std::shared_ptr<Connection> connection;
+  };
+  /// Of those whose client has been taking the same write since before `slow_since`, the quarter
+  /// that is longest at it, at least `count_min` (or all).
+  [[nodiscard]] std::vector<Behind> most_behind(base::MonotonicTime slow_since,
+                                                std::size_t count_min) const;
   /// How many are left.
   std::size_t remove(const Connection& connection);
   [[nodiscard]] std::vector<std::shared_ptr<Connection>> all() const;
@@ -80,13 +89,17 @@ class BlockPool {
 /// What a Server and its connections share; lives until the last of them is gone.
 struct ServerCore {
   ServerCore(base::World& world, runtime::TaskGroup& group, telemetry::Metrics& metrics,
-             std::string name, Router router, ServerLimits limits);
+             std::string name, Router router, ServerLimits limits,
+             std::shared_ptr<Overload> overload);
+  /// Whether memory is so scarce that nobody is served; counts that somebody is not.
+  [[nodiscard]] bool refuses() const noexcept { return overload && overload->refuses(); }
 
   base::World& world;
   runtime::TaskGroup& group;
   const std::string name;
   const Router router;
   const ServerLimits limits;
+  const std::shared_ptr<Overload> overload;  ///< null: memory is not minded here
   ServerMetrics metrics;
   ConnectionTable connections;
   BlockPool blocks;

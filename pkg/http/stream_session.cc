@@ -15,17 +15,20 @@ boost::asio::const_buffer buffer_of(std::string_view text) noexcept {
 
 }  // namespace
 
-StreamSession::StreamSession(ServerCore& core, base::Stream& stream, bool chunked)
-    : core_(core), stream_(stream), chunked_(chunked) {}
+StreamSession::StreamSession(ServerCore& core, base::Stream& stream, bool chunked,
+                             std::atomic<std::int64_t>& writing_since)
+    : core_(core), stream_(stream), chunked_(chunked), writing_since_(writing_since) {}
 
 base::Task<base::Result<void>> StreamSession::send(
     std::span<const boost::asio::const_buffer> pieces) {
   if (broken_) {
     co_return base::Error{base::ErrorCode::kUnavailable, "the client of the stream is gone"};
   }
-  base::Clock& clock = core_.world.clock();
-  stream_.set_deadline(clock.now() + core_.limits.stream_write_timeout);
+  const auto now = core_.world.clock().now();
+  writing_since_.store(now.time_since_epoch().count() | 1, std::memory_order_relaxed);
+  stream_.set_deadline(now + core_.limits.stream_write_timeout);
   auto written = co_await stream_.write(pieces);
+  writing_since_.store(0, std::memory_order_relaxed);
   if (!written) {
     broken_ = true;
     too_slow_ = written.error().code == base::ErrorCode::kTimeout;

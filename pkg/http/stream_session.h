@@ -3,7 +3,9 @@
 #include "pkg/base/net.h"
 #include "pkg/http/server_core.h"
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <span>
@@ -15,7 +17,9 @@ namespace podkeeper::http {
 /// Belongs to its connection's executor.
 class StreamSession final : public BodyWriter {
  public:
-  StreamSession(ServerCore& core, base::Stream& stream, bool chunked);
+  /// Says in `writing_since` (ns of the monotonic clock, or 0) since when a write is under way.
+  StreamSession(ServerCore& core, base::Stream& stream, bool chunked,
+                std::atomic<std::int64_t>& writing_since);
 
   base::Task<base::Result<void>> write(std::span<const std::string_view> pieces) override;
   [[nodiscard]] bool draining() const noexcept override;
@@ -41,6 +45,7 @@ class StreamSession final : public BodyWriter {
   ServerCore& core_;
   base::Stream& stream_;
   const bool chunked_;
+  std::atomic<std::int64_t>& writing_since_;
   bool broken_ = false;
   bool too_slow_ = false;
   bool ending_ = false;

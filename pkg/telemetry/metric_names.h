@@ -3,6 +3,7 @@
 #include "pkg/telemetry/metric_buckets.h"
 #include "pkg/telemetry/metrics.h"
 #include "pkg/telemetry/process_metric_names.h"
+#include "pkg/telemetry/serving_metric_names.h"
 #include "pkg/telemetry/upstream_metric_names.h"
 
 #include <vector>
@@ -105,43 +106,6 @@ inline const MetricDesc kTaskQueueDelay{MetricType::kHistogram,
                                         "How long work that is ready waits for a thread.",
                                         {},
                                         buckets::kDelaySeconds};
-
-// Serving. verb: get, list, watch, other; scope: resource, namespace, cluster or empty.
-inline const MetricDesc kHttpRequests{MetricType::kCounter,
-                                      "podkeeper_http_requests_total",
-                                      "Answered HTTP requests.",
-                                      {"verb", "resource", "scope", "code"}};
-inline const MetricDesc kHttpRequestDuration{
-    MetricType::kHistogram,
-    "podkeeper_http_request_duration_seconds",
-    "Time from a request's head to the last byte of its answer; streams are not counted.",
-    {"verb", "resource", "scope"},
-    buckets::kRequestSeconds};
-inline const MetricDesc kHttpResponseBytes{MetricType::kHistogram,
-                                           "podkeeper_http_response_bytes",
-                                           "Size of answers' bodies; streams are not counted.",
-                                           {"verb", "resource", "scope"},
-                                           buckets::kBodyBytes};
-inline const MetricDesc kHttpInflightRequests{
-    MetricType::kGauge,
-    "podkeeper_http_inflight_requests",
-    "Requests being answered now, by kind (request or stream).",
-    {"kind"}};
-inline const MetricDesc kHttpRejected{
-    MetricType::kCounter,
-    "podkeeper_http_rejected_total",
-    "Requests and connections refused before they reached a handler, by reason.",
-    {"reason"}};
-inline const MetricDesc kHttpTimeouts{
-    MetricType::kCounter,
-    "podkeeper_http_timeouts_total",
-    "Connections cut at a deadline, by phase (header, body, idle, write, stream).",
-    {"phase"}};
-inline const MetricDesc kHttpConnections{MetricType::kGauge, "podkeeper_http_connections",
-                                         "Open client connections."};
-inline const MetricDesc kHttpAcceptErrors{
-    MetricType::kCounter, "podkeeper_http_accept_errors_total",
-    "Failed accepts, for example for want of file descriptors."};
 
 // Following upstream. result: success, error, expired, cancelled; type: ADDED, MODIFIED, DELETED,
 // BOOKMARK, ERROR; beside these STALE_BOOKMARK and STALE_EVENT for what is older than what came.
@@ -345,6 +309,10 @@ inline const MetricDesc* const kAllMetrics[] = {&kProcessCpuSeconds,
                                                 &kHttpTimeouts,
                                                 &kHttpConnections,
                                                 &kHttpAcceptErrors,
+                                                &kOverloadState,
+                                                &kOverloadActions,
+                                                &kMemoryUsed,
+                                                &kMemoryLimit,
                                                 &kReflectorLists,
                                                 &kReflectorWatches,
                                                 &kReflectorRelists,

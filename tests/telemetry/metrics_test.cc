@@ -175,7 +175,8 @@ TEST(Metrics, PacksTheSameTextAsGzip) {
 
 TEST(MetricNames, ListsEveryDeclarationOnce) {
   std::stringstream source;
-  for (const char* name : {"metric_names.h", "process_metric_names.h", "upstream_metric_names.h"}) {
+  for (const char* name : {"metric_names.h", "process_metric_names.h", "serving_metric_names.h",
+                           "upstream_metric_names.h"}) {
     source << std::ifstream(std::string(PK_SOURCE_DIR "/pkg/telemetry/") + name).rdbuf();
   }
   const std::string text = source.str();
