@@ -59,6 +59,11 @@ class StateApi {
       co_return refused;
     }
     const Reads reads = reads_of(request.target);
+    if (reads.list && s_.overload && s_.overload->sheds_list()) {
+      co_return failure({ErrorCode::kTooManyRequests,
+                         "memory is scarce, so no lists are answered now; try again",
+                         std::chrono::milliseconds(1000)});
+    }
     const auto demand = take_demand(request.target, reads);
     if (!demand) co_return failure(demand.error());
     auto meeting = meet(reads, *demand);
@@ -73,20 +78,24 @@ class StateApi {
   struct Reads {
     bool pods = false;
     bool nodes = false;
-    std::string namespace_;
-    std::string pod;  ///< the key of the only one; empty: all
+    std::string namespace_ = {};
+    std::string pod = {};  ///< the key of the only one; empty: all
+    bool list = false;
   };
   static Reads reads_of(const http::Target& target) {
     const auto& path = target.segments;
     if (path.size() < 3 || path[1] != "v1") return {};
-    if (path[2] == "summary") return {.pods = true, .nodes = true, .namespace_ = {}, .pod = {}};
-    if (path[2] == "nodes") return {.pods = false, .nodes = true, .namespace_ = {}, .pod = {}};
-    if (path[2] != "pods") return {};
+    Reads reads{.pods = path[2] == "pods", .nodes = path[2] == "nodes"};
+    reads.list = path.size() == 3 && (reads.pods || reads.nodes);
+    if (path[2] == "summary") reads.pods = reads.nodes = true;
+    if (!reads.pods || reads.nodes) return reads;
     if (path.size() == 5) {
-      return {.pods = true, .nodes = false, .namespace_ = path[3], .pod = path[3] + "/" + path[4]};
+      reads.namespace_ = path[3];
+      reads.pod = path[3] + "/" + path[4];
+    } else {
+      reads.namespace_ = target.query_value("namespace").value_or("");
     }
-    const auto space = target.query_value("namespace").value_or("");
-    return {.pods = true, .nodes = false, .namespace_ = std::string(space), .pod = {}};
+    return reads;
   }
 
   /// Takes the demand out of the query, whose other parameters belong to the route; without any,

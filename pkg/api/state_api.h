@@ -2,6 +2,7 @@
 
 #include "pkg/access/authorized.h"
 #include "pkg/base/clock.h"
+#include "pkg/http/overload.h"
 #include "pkg/http/server.h"
 #include "pkg/policy/board.h"
 #include "pkg/state/currency.h"
@@ -30,6 +31,8 @@ struct StateSources {
   /// Brings the state of the pod "namespace/name", or with an empty key of every pod, to what the
   /// mirror says now. Set where pods_currency is.
   std::function<base::Task<void>(std::string key)> catch_up = {};
+  /// Says when lists of pods and nodes are refused with 429; null: never.
+  std::shared_ptr<http::Overload> overload = {};
 };
 
 /// Serves /state/v1/summary, /state/v1/pods[/NAMESPACE/NAME], /state/v1/nodes[/NAME],

@@ -68,6 +68,16 @@ kube::Status not_synced(const kube::Resource& resource) {
   return status;
 }
 
+kube::Status list_shed(const kube::Resource& resource) {
+  kube::Status status;
+  status.message = "memory is scarce, so no lists of " + resource.plural_group() +
+                   " are answered now, please try again later";
+  status.reason = "TooManyRequests";
+  status.code = 429;
+  status.retry_after_seconds = 1;
+  return status;
+}
+
 kube::Status list_too_old() {
   kube::Status status;
   status.message = "The resourceVersion for the provided list is too old.";

@@ -25,6 +25,8 @@ kube::Status too_large_revision(std::uint64_t wanted, kube::Revision current);
 kube::Status not_current(const kube::Resource& resource, std::string why);
 /// 503 until the first complete LIST.
 kube::Status not_synced(const kube::Resource& resource);
+/// 429 for a LIST, or a WATCH that begins with one, while memory is scarce.
+kube::Status list_shed(const kube::Resource& resource);
 /// 410 for a LIST at a revision that is no longer known.
 kube::Status list_too_old();
 /// The answers that kube-apiserver gives with an empty `details` object, which kube::Status leaves

@@ -106,6 +106,9 @@ struct ReadApi::State {
   base::Task<http::Response> watch(http::Request request, ApiPath path,
                                    std::shared_ptr<Served> from);
   base::Task<bool> reached(const state::Reader& reader, kube::Revision revision);
+  [[nodiscard]] bool sheds_list() const noexcept {
+    return options.overload && options.overload->sheds_list();
+  }
   void tell(http::Response& response, const state::Freshness& freshness,
             state::Consistency consistency) const {
     if (options.podkeeper_headers) tell_freshness(response, freshness, consistency);
@@ -265,6 +268,7 @@ base::Task<http::Response> ReadApi::State::get(http::Request request, ApiPath pa
 base::Task<http::Response> ReadApi::State::list(http::Request request, ApiPath path, Served& from) {
   auto allowed = authorizer.read("", {std::string(from.label), path.namespace_});
   if (!allowed) co_return error_response(allowed.error());
+  if (sheds_list()) co_return status_response(list_shed(*path.resource));
   const auto shape = negotiate(request.headers, Asked::kList);
   if (!shape) co_return not_acceptable();
   const auto wanted = parse_list_options(request.target, path);
@@ -308,6 +312,9 @@ base::Task<http::Response> ReadApi::State::watch(http::Request request, ApiPath 
   if (!shape) co_return not_acceptable();
   auto wanted = parse_list_options(request.target, path);
   if (!wanted) co_return status_response(wanted.error());
+  if (wanted->watch_options.initial_events && sheds_list()) {
+    co_return status_response(list_shed(*path.resource));
+  }
   const auto demand = DemandGate::demand_of(request, path, *from);
   if (!demand) co_return error_response(demand.error());
   if (!from->reader.freshness().synced) co_return status_response(not_synced(*path.resource));

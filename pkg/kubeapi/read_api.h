@@ -3,6 +3,7 @@
 #include "pkg/access/authorized.h"
 #include "pkg/base/world.h"
 #include "pkg/http/message.h"
+#include "pkg/http/overload.h"
 #include "pkg/kubeapi/api_path.h"
 #include "pkg/kubeapi/table.h"
 #include "pkg/state/currency.h"
@@ -28,9 +29,10 @@ using ForwardHandler =
     std::move_only_function<base::Task<base::Result<http::Response>>(http::Request) const>;
 
 struct ReadApiOptions {
-  std::string git_version = "v1.36.2";  ///< what /version tells kubectl
-  WriteHandler writes;                  ///< empty: 405
-  ForwardHandler forward;               ///< empty: 504
+  std::string git_version = "v1.36.2";       ///< what /version tells kubectl
+  WriteHandler writes;                       ///< empty: 405
+  ForwardHandler forward;                    ///< empty: 504
+  std::shared_ptr<http::Overload> overload;  ///< says when lists are refused; null: never
   bool podkeeper_headers = true;  ///< Podkeeper-Revision, -Age-Ms, -Consistency on every answer
   base::Duration bookmark_interval = std::chrono::seconds(60);
   base::Duration watch_timeout_min =

@@ -32,7 +32,8 @@ class StateApi : public testing::Test {
                                .pod_states = states_,
                                .maps = {},
                                .policies = [] { return policy::Board{}; },
-                               .clock = clock_});
+                               .clock = clock_,
+                               .overload = overload_});
   }
   /// Mirrors the pods and derives a state for each.
   void hold(const std::vector<PodSpec>& specs) {
@@ -75,6 +76,8 @@ class StateApi : public testing::Test {
   state::Store pods_{clock_, state::testing::pod_store()};
   state::Store nodes_{clock_, {.resource = kube::nodes(), .map = {}, .log = {.events_max = 8}}};
   state::PodStates states_{clock_};
+  telemetry::Metrics metrics_;
+  std::shared_ptr<http::Overload> overload_ = std::make_shared<http::Overload>(metrics_);
   http::Router router_;
 };
 
@@ -118,6 +121,23 @@ TEST_F(StateApi, PagesOfANodesPodsFollowEachOther) {
   EXPECT_EQ(first.at("items").at(0).at("name"), "u");
   EXPECT_EQ(names("?node=n1&limit=1&continue=" + first.at("continue").get<std::string>()),
             (Names{"v"}));
+}
+
+TEST_F(StateApi, ShedsListsWhileMemoryIsScarceAndAnswersTheRest) {
+  hold({{.namespace_ = "a", .name = "w", .node = "n1"}});
+  nodes_.replace({}, {10});
+  overload_->set(http::OverloadState::kShedLists);
+  for (const char* list : {"/state/v1/pods", "/state/v1/pods?namespace=a", "/state/v1/nodes"}) {
+    const http::Response shed = ask(list);
+    EXPECT_EQ(shed.status, 429) << list;
+    EXPECT_EQ(shed.headers.get("Retry-After"), "1") << list;
+    EXPECT_THAT(std::get<std::string>(shed.body), HasSubstr("TooManyRequests")) << list;
+  }
+  EXPECT_EQ(ask("/state/v1/pods/a/w").status, 200);
+  EXPECT_EQ(ask("/state/v1/summary").status, 200);
+  EXPECT_EQ(ask("/state/v1/maps").status, 200);
+  overload_->set(http::OverloadState::kNormal);
+  EXPECT_EQ(names(""), (Names{"w"}));
 }
 
 TEST_F(StateApi, NamesWhatIsWrongWithAQuery) {
