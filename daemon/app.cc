@@ -8,6 +8,8 @@
 #include "pkg/telemetry/metric_names.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <malloc.h>
 #include <optional>
 #include <string>
 #include <utility>
@@ -41,7 +43,15 @@ App::App(base::World& world, base::Processes& processes, const settings::Setting
       upstream_(world, tasks_, "upstream"),
       reclaimer_(world.clock(), tasks_),
       background_(world, tasks_, "background"),
-      connections_(world, tasks_, "connections") {}
+      connections_(world, tasks_, "connections"),
+      overload_(std::make_shared<http::Overload>(metrics)),
+      memory_watch_(std::make_unique<MemoryWatch>(
+          world, metrics, *overload_, static_cast<std::uint64_t>(settings.memory_limit),
+          MemoryWatch::Actions{.give_back = [] { ::malloc_trim(0); },
+                               .evict_slow =
+                                   [this] {
+                                     for (const auto& server : servers_) server->evict_slow();
+                                   }})) {}
 
 App::~App() = default;
 
@@ -90,7 +100,8 @@ Task<Result<void>> App::start() {
   panic_audit_ = std::make_unique<PanicAudit>(map_directory());
   add_health_checks();
   collect_metrics();
-  co_return start_listeners();
+  if (auto ok = start_listeners(); !ok) co_return ok;
+  co_return watch_memory();
 }
 
 Result<base::Endpoint> App::start_embedded_cluster() {
@@ -102,7 +113,6 @@ Result<base::Endpoint> App::start_embedded_cluster() {
   options.nodes = static_cast<std::size_t>(settings_.sim_nodes);
   options.pods = static_cast<std::size_t>(settings_.sim_pods);
   options.churn = static_cast<double>(settings_.sim_churn);
-  options.connections_max = embedded_connections_max(descriptors_max(world_.files()));
   options.connections_max = embedded_connections_max(descriptors_max(world_.files()));
   embedded_ = std::make_unique<simkube::SimKube>(world_, upstream_, metrics_, std::move(options));
   auto bound = embedded_->start();
@@ -179,6 +189,7 @@ void App::add_health_checks() {
     if (tasks_.count() < tasks_.tasks_max()) return {};
     return Error{ErrorCode::kTooManyRequests, "the limit on tasks is reached (--max-tasks)"};
   });
+  ready.add("memory", [this] { return memory_watch_->check(); });
   ready.add("shutdown", [this]() -> Result<void> {
     if (!shutting_down_) return {};
     return Error{ErrorCode::kUnavailable, "shutting down"};
@@ -227,6 +238,7 @@ http::Router App::api_routes() {
   options.forward = [this](http::Request request) {
     return forwarder_->forward(std::move(request));
   };
+  options.overload = overload_;
   read_api_ = std::make_unique<kubeapi::ReadApi>(world_, authorizer_, metrics_,
                                                  std::vector<state::Reader>{}, std::move(options));
   mirrors_->serve_through([this](const Mirrors::Served& served) {
@@ -250,7 +262,8 @@ http::Router App::api_routes() {
                                 .catch_up =
                                     [this](std::string key) {
                                       return pod_state_controller_->catch_up(std::move(key));
-                                    }});
+                                    },
+                                .overload = overload_});
   api::add_health_routes(router, health_, world_.clock());
   api::add_metrics_route(router, metrics_);
   api::add_status_routes(router, settings_, world_.clock());
@@ -276,16 +289,23 @@ Result<void> App::start_listeners() {
                        limits->aside);
       !ok)
     return ok;
-  return listen("api", settings_.api_bind_address, api_routes(), limits->api);
+  return listen("api", settings_.api_bind_address, api_routes(), limits->api, overload_);
+}
+
+Result<void> App::watch_memory() {
+  if (!memory_watch_->limited()) return {};
+  return background_.spawn("memory watch", base::Handler::kTimer,
+                           [this] { return memory_watch_->run(); });
 }
 
 Result<void> App::listen(const char* name, const std::string& address, http::Router router,
-                         const http::ServerLimits& limits) {
+                         const http::ServerLimits& limits,
+                         std::shared_ptr<http::Overload> overload) {
   if (address == "0") return {};
   auto endpoint = base::parse_endpoint(address);
   if (!endpoint) return endpoint.error();
   auto server = std::make_unique<http::Server>(world_, connections_, metrics_, name,
-                                               std::move(router), limits);
+                                               std::move(router), limits, std::move(overload));
   auto bound = server->listen(*endpoint);
   if (!bound) return bound.error();
   telemetry::log_info("listening", {{"name", name}, {"address", base::to_string(*bound)}});

@@ -6,6 +6,7 @@
 #include "pkg/base/world.h"
 #include "pkg/controllers/pod_cleaner.h"
 #include "pkg/controllers/pod_state_controller.h"
+#include "pkg/http/overload.h"
 #include "pkg/http/server.h"
 #include "pkg/kubeapi/forwarder.h"
 #include "pkg/kubeapi/read_api.h"
@@ -25,6 +26,7 @@
 
 #include "daemon/leading.h"
 #include "daemon/map_metrics.h"
+#include "daemon/memory_watch.h"
 #include "daemon/mirrors.h"
 #include "daemon/panic_sinks.h"
 #include "daemon/policies.h"
@@ -57,7 +59,9 @@ class App {
   base::Result<void> start_pod_cleaner(access::AuthorizedRead pods_allowed);
   base::Result<void> start_listeners();
   base::Result<void> listen(const char* name, const std::string& address, http::Router router,
-                            const http::ServerLimits& limits);
+                            const http::ServerLimits& limits,
+                            std::shared_ptr<http::Overload> overload = {});
+  base::Result<void> watch_memory();
   [[nodiscard]] http::Router api_routes();
   void add_health_checks();
   [[nodiscard]] std::vector<state::Partitions*> maps();
@@ -90,6 +94,8 @@ class App {
   std::unique_ptr<kubeapi::ReadApi> read_api_;
   std::unique_ptr<PanicAudit> panic_audit_;
   std::shared_ptr<api::HealthChecks> health_ = std::make_shared<api::HealthChecks>();
+  std::shared_ptr<http::Overload> overload_;  ///< of the API's listener alone
+  std::unique_ptr<MemoryWatch> memory_watch_;
   std::vector<std::unique_ptr<http::Server>> servers_;
   std::unique_ptr<MapMetrics> map_metrics_;
   std::vector<std::shared_ptr<void>> scrapes_;

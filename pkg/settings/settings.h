@@ -50,6 +50,7 @@ struct Settings {
   std::vector<std::string> drop_fields;
   base::Duration terminal_pod_ttl{};
   CleanUp clean_up_terminal_pods = CleanUp::kDisabled;
+  std::int64_t memory_limit = 0;
   std::int64_t max_tasks = 20'000;
   std::int64_t max_requests_inflight = 1'000;
   std::int64_t max_connections = 10'000;

@@ -142,6 +142,9 @@ std::string get_clean_up(const Settings& settings) {
 Result<void> set_history(Settings& settings, std::string_view text) {
   return parse_bytes(settings.history_bytes, text);
 }
+Result<void> set_memory_limit(Settings& settings, std::string_view text) {
+  return parse_bytes(settings.memory_limit, text);
+}
 Result<void> set_drop_fields(Settings& settings, std::string_view text) {
   std::vector<std::string> fields;
   if (auto parsed = parse(fields, text); !parsed) return parsed;
@@ -258,6 +261,12 @@ const SettingInfo kTable[] = {
      "Whether the leader deletes finished pods from the API server once --terminal-pod-ttl has "
      "passed: Disabled, DryRun (asks the API server to try it, deletes nothing) or Enabled.",
      set_clean_up, get_clean_up},
+    {"memory-limit", "SIZE",
+     "Memory that the process may use: from 80 % of it on lists are refused, from 90 % slow "
+     "clients "
+     "cut, from 95 % all is refused. A nearer limit of its cgroup or address space counts; 0: only "
+     "those.",
+     set_memory_limit, get<&S::memory_limit>},
     {"max-tasks", "N", "Tasks at one time; beyond, requests are answered 503.",
      set_integer<&S::max_tasks, 100, kMillion>, get<&S::max_tasks>},
     {"max-requests-inflight", "N", "Requests at one time; beyond, they are answered 429.",

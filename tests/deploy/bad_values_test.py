@@ -28,6 +28,7 @@ BAD = [
     ("config.maxTasks", {"config": {"maxTasks": 10}}),
     ("config.requestTimeout", {"config": {"requestTimeout": "soon"}}),
     ("config.historyBytes", {"config": {"historyBytes": "64MB"}}),
+    ("config.memoryLimit", {"config": {"memoryLimit": "1GB"}}),
     ("config.loggingFormat", {"config": {"loggingFormat": "xml"}}),
     ("config.enableDebugPanic", {"config": {"enableDebugPanic": "no"}}),
     ("config.cleanUpTerminalPods", {"config": {"cleanUpTerminalPods": "on"}}),

@@ -56,11 +56,13 @@ class Daemon(Program):
         cluster = ["--auth-mode=None"]
         if not any(flag.startswith("--apiserver") for flag in flags):
             cluster = ["--standalone", "--sim-churn=50", "--sim-pods=400"]
-        super().__init__(PODKEEPERD, "--api-bind-address=127.0.0.1:0", "--metrics-bind-address=0",
+        super().__init__(PODKEEPERD, "--api-bind-address=127.0.0.1:0",
+                         "--metrics-bind-address=127.0.0.1:0",
                          "--health-probe-bind-address=127.0.0.1:0", "--logging-format=json",
                          *cluster, *flags)
         self.api = self.address("api")
         self.health = self.address("health")
+        self.metrics = self.address("metrics")
 
     def address(self, name):
         def found():
@@ -83,7 +85,8 @@ class Daemon(Program):
         return self
 
     def metric(self, name):
-        found = re.search(rf"^{name} (\S+)$", self.get("/metrics")[1], re.M)
+        text = self.get("/metrics", self.metrics)[1]
+        found = re.search(rf"^{re.escape(name)} (\S+)$", text, re.M)
         return float(found.group(1)) if found else 0.0
 
 

@@ -66,13 +66,15 @@ TEST_F(SettingsTest, AFlagBeatsAVariableBeatsTheFileBeatsTheDefault) {
 }
 
 TEST_F(SettingsTest, AcceptsUnderscoresAndBothWaysToGiveAValue) {
-  const auto command = parse({"serve", "--standalone=true", "--sim_pods=7", "--api_bind_address",
-                              "127.0.0.1:0", "-v", "2", "--history-bytes=1MiB"});
+  const auto command =
+      parse({"serve", "--standalone=true", "--sim_pods=7", "--api_bind_address", "127.0.0.1:0",
+             "-v", "2", "--history-bytes=1MiB", "--memory-limit=2Gi"});
   ASSERT_TRUE(command) << command.error().message;
   EXPECT_EQ(command->settings.sim_pods, 7);
   EXPECT_EQ(command->settings.api_bind_address, "127.0.0.1:0");
   EXPECT_EQ(command->settings.verbosity, 2);
   EXPECT_EQ(command->settings.history_bytes, 1 << 20);
+  EXPECT_EQ(command->settings.memory_limit, std::int64_t{2} << 30);
 }
 
 TEST_F(SettingsTest, RefusesInOneLineThatNamesTheSettingAndTheWayOut) {
