@@ -3,12 +3,37 @@
 #include "pkg/base/panic.h"
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
+#include <cstdlib>
 #include <limits>
+#include <new>
 #include <string>
 #include <utility>
 
 namespace podkeeper::state {
+namespace {
+
+/// Empty slots, of which those never used take no memory: the kernel gives zeroed pages when they
+/// are touched, so a store of few changes does not pay for a ring of many.
+class Slots {
+ public:
+  explicit Slots(std::size_t count)
+      : slots_(static_cast<const Event**>(std::calloc(count, sizeof(const Event*)))) {
+    if (slots_ == nullptr) throw std::bad_alloc();
+  }
+  std::atomic_ref<const Event*> operator[](std::uint64_t index) const noexcept {
+    return std::atomic_ref<const Event*>(slots_.get()[index]);
+  }
+
+ private:
+  struct Free {
+    void operator()(const Event** slots) const noexcept { std::free(slots); }
+  };
+  std::unique_ptr<const Event*, Free> slots_;
+};
+
+}  // namespace
 
 /// Events [tail, head) stand in slots[index & mask]; the ring owns one count of each. The writer
 /// drops an event in this order: floor, tail, slot, retire. A reader that meets a slot without its
@@ -19,7 +44,7 @@ struct EventLog::State {
 
   const Options options;
   const std::uint64_t mask;
-  std::vector<std::atomic<const Event*>> slots;
+  const Slots slots;
   std::atomic<std::uint64_t> tail{1};
   std::atomic<std::uint64_t> head{1};
   std::atomic<std::uint64_t> floor{0};
@@ -34,7 +59,7 @@ struct EventLog::State {
 
   void drop_oldest() {
     const std::uint64_t index = tail.load(std::memory_order_relaxed);
-    auto& slot = slots[index & mask];
+    const auto slot = slots[index & mask];
     const Event* event = slot.load(std::memory_order_relaxed);
     floor.store(event->revision.value, std::memory_order_release);
     tail.store(index + 1, std::memory_order_release);
@@ -91,8 +116,10 @@ EventLog::EventLog(Options options) {
 }
 
 EventLog::~EventLog() {
-  for (auto& slot : state_->slots) {
-    (void)EventRef::adopt(slot.load(std::memory_order_relaxed));
+  const State& s = *state_;
+  const std::uint64_t head = s.head.load(std::memory_order_relaxed);
+  for (std::uint64_t i = s.tail.load(std::memory_order_relaxed); i < head; ++i) {
+    (void)EventRef::adopt(s.slots[i & s.mask].load(std::memory_order_relaxed));
   }
 }
 
