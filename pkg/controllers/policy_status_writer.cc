@@ -91,6 +91,13 @@ std::shared_ptr<PolicyStatusWriter::Record> PolicyStatusWriter::record_of(const 
   return record;
 }
 
+void PolicyStatusWriter::take(Record& record, kube::Revision revision, std::string body) {
+  record.revision = revision;
+  if (body == record.body) return;
+  record.body = std::move(body);
+  record.held = policy::read_status(record.body);
+}
+
 std::int64_t PolicyStatusWriter::now_seconds() const {
   return std::chrono::floor<std::chrono::seconds>(clock_.wall_now()).time_since_epoch().count();
 }
@@ -113,8 +120,7 @@ Task<Result<base::Duration>> PolicyStatusWriter::write(policy::PolicyView view, 
   const std::shared_ptr<Record> record = record_of(view.identity.name);
   // Another object of the same name has another history; the mirror will bring it.
   if (view.identity.revision >= record->revision) {
-    record->revision = view.identity.revision;
-    record->body = std::move(body);
+    take(*record, view.identity.revision, std::move(body));
   } else if (identity_of(record->body).uid != view.identity.uid) {
     co_return options_.counts_interval;
   }
@@ -140,7 +146,7 @@ Task<Result<base::Duration>> PolicyStatusWriter::write(policy::PolicyView view, 
 
 Task<Result<bool>> PolicyStatusWriter::write_instance(std::shared_ptr<Record> record,
                                                       policy::PolicyView view, bool leads) {
-  const Status held = policy::read_status(record->body);
+  const Status& held = record->held;
   policy::InstanceStatus wanted = view.status.instances.front();
   const auto ours =
       std::ranges::find(held.instances, wanted.instance, &policy::InstanceStatus::instance);
@@ -163,7 +169,7 @@ Task<Result<bool>> PolicyStatusWriter::write_instance(std::shared_ptr<Record> re
 
 Task<Result<bool>> PolicyStatusWriter::write_summary(std::shared_ptr<Record> record,
                                                      policy::PolicyView view) {
-  const Status held = policy::read_status(record->body);
+  const Status held = record->held;  // the write replaces it
   Status wanted = view.status;
   wanted.conditions =
       policy::carry_times(held.conditions, std::move(wanted.conditions), now_seconds());
@@ -183,11 +189,11 @@ Task<Result<bool>> PolicyStatusWriter::write_summary(std::shared_ptr<Record> rec
   co_return true;
 }
 
-std::vector<std::string> PolicyStatusWriter::silent(Record& record, const Status& held) {
+std::vector<std::string> PolicyStatusWriter::silent(Record& record) {
   const base::MonotonicTime now = clock_.now();
   std::map<std::string, Heard> heard;
   std::vector<std::string> silent;
-  for (const policy::InstanceStatus& instance : held.instances) {
+  for (const policy::InstanceStatus& instance : record.held.instances) {
     const auto before = record.heard.find(instance.instance);
     const bool same =
         before != record.heard.end() && before->second.heartbeat == instance.heartbeat;
@@ -202,7 +208,7 @@ std::vector<std::string> PolicyStatusWriter::silent(Record& record, const Status
 
 Task<Result<bool>> PolicyStatusWriter::prune(std::shared_ptr<Record> record,
                                              policy::PolicyView view) {
-  const std::vector<std::string> gone = silent(*record, policy::read_status(record->body));
+  const std::vector<std::string> gone = silent(*record);
   if (gone.empty() || wait_for(*record, record->writes)) co_return false;
   // Not by applying nothing as the silent one's manager: an entry may be of a manager whose name
   // nobody knows.
@@ -219,8 +225,7 @@ Task<Result<bool>> PolicyStatusWriter::prune(std::shared_ptr<Record> record,
     telemetry::log_info("silent_instance_removed",
                         {{"policy", view.identity.name}, {"instance", instance}});
   }
-  record->revision = identity_of(*patched).revision;
-  record->body = *std::move(patched);
+  take(*record, identity_of(*patched).revision, *std::move(patched));
   co_return true;
 }
 
@@ -236,8 +241,7 @@ Task<Result<bool>> PolicyStatusWriter::apply(std::shared_ptr<Record> record,
     auto applied = co_await std::move(applying);
     if (applied) {
       if (!force) record->conflicts.erase(application.manager);
-      record->revision = identity_of(*applied).revision;
-      record->body = *std::move(applied);
+      take(*record, identity_of(*applied).revision, *std::move(applied));
       co_return true;
     }
     const base::Error& error = applied.error();

@@ -6,6 +6,7 @@
 #include "pkg/controllers/event_recorder.h"
 #include "pkg/kube/object_client.h"
 #include "pkg/policy/board.h"
+#include "pkg/policy/status.h"
 #include "pkg/runtime/pace.h"
 
 #include <map>
@@ -74,7 +75,8 @@ class PolicyStatusWriter {
   /// What is known of one policy; of the one task that writes its status.
   struct Record {
     kube::Revision revision;
-    std::string body;  ///< the newest: the mirror's, or the answer to our own write
+    std::string body;          ///< the newest: the mirror's, or the answer to our own write
+    policy::Status held = {};  ///< what the body says
     std::optional<base::MonotonicTime> summary_written = {}, instance_written = {};
     runtime::Pace writes{kWritesInterval, kWritesBurst};
     runtime::Pace forced{kForcedInterval, kForcedBurst};
@@ -101,7 +103,8 @@ class PolicyStatusWriter {
   static bool is_news(Record& record, const std::string& manager, const std::string& conflict);
   base::Task<void> tell(policy::Identity policy, EventText text);
   bool wait_for(Record& record, runtime::Pace& pace);
-  std::vector<std::string> silent(Record& record, const policy::Status& held);
+  static void take(Record& record, kube::Revision revision, std::string body);
+  std::vector<std::string> silent(Record& record);
   [[nodiscard]] bool due(policy::Gap gap, std::optional<base::MonotonicTime> written) const;
   [[nodiscard]] std::int64_t now_seconds() const;
 
