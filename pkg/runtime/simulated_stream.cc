@@ -79,7 +79,8 @@ void SimulatedPipe::arrive() {
 std::size_t SimulatedPipe::take(asio::mutable_buffer into) {
   const std::size_t most = std::min({arrived_, into.size(), network_->options().read_bytes_max});
   if (most == 0) return 0;
-  const std::size_t size = network_->choose(1, most);
+  const bool is_short = network_->choose(1, network_->options().short_read_in) == 1;
+  const std::size_t size = is_short ? network_->choose(1, most) : most;
   auto* to = static_cast<char*>(into.data());
   for (std::size_t left = size; left > 0;) {
     const std::string& first = arrived_pieces_.front();

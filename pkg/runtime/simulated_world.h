@@ -14,7 +14,9 @@ namespace podkeeper::runtime {
 struct SimulatedNetworkOptions {
   base::Duration latency_min = std::chrono::microseconds(50);
   base::Duration latency_max = std::chrono::milliseconds(2);
-  std::size_t read_bytes_max = 4096;  ///< a read gives a random count of bytes, 1 to this many
+  std::size_t read_bytes_max = 4096;  ///< a read gives 1 to this many bytes
+  /// One read in so many, at least 1, gives a random count of what arrived, the others all of it.
+  std::uint64_t short_read_in = 1;
 };
 
 /// A seeded world on one thread: an executor that picks its next ready task by seed, virtual time

@@ -13,7 +13,7 @@ namespace podkeeper::proofs {
 std::string program(const std::string& name) { return PK_BINARY_DIR "/daemon/" + name; }
 std::string data_file(const std::string& name) { return PK_SOURCE_DIR "/tests/data/" + name; }
 
-Options parse_options(int argc, char** argv) {
+Options parse_options(int argc, char** argv, Slices slices) {
   Options options;
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];
@@ -22,16 +22,20 @@ Options parse_options(int argc, char** argv) {
       options.small = true;
     } else if (argument == "--seed" && has_value) {
       options.seed = std::stoull(argv[++i]);
+    } else if (argument == "--seeds" && has_value && slices == Slices::kYes) {
+      options.seeds = std::stoull(argv[++i]);
     } else {
-      std::cerr << argv[0] << ": unknown argument " << argument << "; use --small or --seed N\n";
+      std::cerr << argv[0] << ": unknown argument " << argument << "; use --small or --seed N"
+                << (slices == Slices::kYes ? ", --seeds COUNT" : "") << "\n";
       std::exit(2);
     }
   }
   return options;
 }
 
-int run_proof(int argc, char** argv, nlohmann::ordered_json (*proof)(const Options&)) {
-  const Options options = parse_options(argc, argv);
+int run_proof(int argc, char** argv, nlohmann::ordered_json (*proof)(const Options&),
+              Slices slices) {
+  const Options options = parse_options(argc, argv, slices);
   nlohmann::ordered_json figures;
   bool passed = false;
   try {

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -13,18 +14,24 @@ namespace podkeeper::proofs {
 struct Options {
   bool small = false;
   std::uint64_t seed = 1;
+  /// With --seeds: so many from the seed on, instead of all that the full size has.
+  std::optional<std::uint64_t> seeds = {};
 };
+/// Whether a proof may be run in slices, with --seeds.
+enum class Slices : bool { kNo, kYes };
 /// Where the programs of this build are, and the recorded data.
 std::string program(const std::string& name);
 std::string data_file(const std::string& name);
 
-/// Reads `--small --seed N`; ends the process with 2 on anything else.
-Options parse_options(int argc, char** argv);
+/// Reads `--small --seed N`, and `--seeds COUNT` of a proof with slices; ends the process with 2 on
+/// anything else.
+Options parse_options(int argc, char** argv, Slices slices = Slices::kNo);
 
 /// Runs a proof and prints its figures as one JSON object, the last line of the output, with
 /// "result": "pass" or "fail". Returns main's exit code. What the proof throws is a failure with
 /// its message.
-int run_proof(int argc, char** argv, nlohmann::ordered_json (*proof)(const Options&));
+int run_proof(int argc, char** argv, nlohmann::ordered_json (*proof)(const Options&),
+              Slices slices = Slices::kNo);
 
 /// Throws std::runtime_error(message) unless `holds`: how a proof fails.
 void require(bool holds, const std::string& message);

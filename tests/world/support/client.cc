@@ -139,7 +139,10 @@ Task<void> Client::list() {
 Task<void> Client::watch() {
   ++resumed_;
   judge_.resume();
-  const auto timeout = 4 + s_.world.random().below(20);
+  const auto [shortest, longest] = s_.manner;
+  const auto timeout =
+      static_cast<std::uint64_t>(shortest.count()) +
+      s_.world.random().below(1 + static_cast<std::uint64_t>((longest - shortest).count()));
   http::ClientRequest request;
   request.target =
       path() + "?watch=true&allowWatchBookmarks=true&timeoutSeconds=" + std::to_string(timeout) +

@@ -5,6 +5,7 @@
 #include "pkg/telemetry/metrics.h"
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -27,6 +28,11 @@ struct Answer {
   Json body;
 };
 
+/// How long a client asks its watches to last, from and to.
+struct ClientManner {
+  std::chrono::seconds watch_min{4}, watch_max{23};
+};
+
 /// A client of the replicas, as a library's informer is one: lists, watches from there, goes on
 /// from the last revision after every break, begins anew after 410, and every now and then goes to
 /// another replica, reads slowly, or wants a linearizable answer. What it is told is judged. What
@@ -41,6 +47,7 @@ class Client {
     const Bugs& bugs;
     Verdict& verdict;
     std::size_t instances = 1;
+    ClientManner manner = {};
   };
   Client(const Sources& sources, std::string resource, std::size_t number);
   ~Client();

@@ -59,6 +59,11 @@ class Model {
   /// The newest revision as it was at a time.
   [[nodiscard]] Revision revision_at(base::MonotonicTime when) const;
 
+  /// When the revision, which is given out, was.
+  [[nodiscard]] base::MonotonicTime time_of(Revision revision) const {
+    return revision == 0 ? base::MonotonicTime{} : times_.at(revision - 1);
+  }
+
   /// Creates or changes an object; its metadata.resourceVersion, and where it is new uid and
   /// creationTimestamp, are set.
   VersionRef put(const std::string& resource, const std::string& key, Json object);

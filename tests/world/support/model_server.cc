@@ -17,7 +17,6 @@ using std::chrono::seconds;
 namespace {
 
 constexpr std::size_t kBodyBytesMax = 1 << 20;
-constexpr base::Duration kBookmarkEvery = seconds(5);
 constexpr base::Duration kBookmarkBeforeEnd = seconds(2);
 constexpr Revision kPageItemsMax = 5;
 constexpr base::Duration kWatchDefault = seconds(300);
@@ -234,7 +233,7 @@ Response ModelServer::watch(const Asked& asked, const Request& request) {
   const auto timeout = number(target.query_value("timeoutSeconds").value_or("0"));
   const auto now = world_.clock().now();
   watch->deadline = now + (timeout > 0 ? base::Duration(seconds(timeout)) : kWatchDefault);
-  watch->next_bookmark = std::min(now + kBookmarkEvery, watch->deadline - kBookmarkBeforeEnd);
+  watch->next_bookmark = std::min(now + bookmark_every_, watch->deadline - kBookmarkBeforeEnd);
   if (watch->position < oldest()) {
     if (bugs_.has(Bug::kCompactionIgnored)) {
       watch->position = oldest();
@@ -311,7 +310,21 @@ void ModelServer::gather(Watch& watch) {
   if (!due) return;
   const auto last = watch.deadline - kBookmarkBeforeEnd;
   watch.next_bookmark =
-      now >= last ? base::MonotonicTime::max() : std::min(now + kBookmarkEvery, last);
+      now >= last ? base::MonotonicTime::max() : std::min(now + bookmark_every_, last);
+}
+
+base::MonotonicTime ModelServer::next_look(const Watch& watch) const {
+  // A revision is seen when it was made and the lag has passed; one that is not reached, never.
+  const auto seen = [&](Revision revision) {
+    if (revision > model_.revision()) return base::MonotonicTime::max();
+    return model_.time_of(revision) + views_.at(watch.asked.instance).lag;
+  };
+  auto until = watch.deadline;
+  if (!watch.late.empty()) until = std::min(until, watch.late_at);
+  if (watch.bookmarks) until = std::min(until, std::max(watch.next_bookmark, seen(watch.position)));
+  const auto coming = model_.changes(watch.asked.resource, watch.position, model_.revision());
+  if (!coming.empty()) until = std::min(until, seen(coming.front()->revision));
+  return until;
 }
 
 Task<void> ModelServer::follow(std::shared_ptr<Watch> watch, http::BodyWriter& out) {
@@ -337,12 +350,7 @@ Task<void> ModelServer::follow(std::shared_ptr<Watch> watch, http::BodyWriter& o
       continue;
     }
     if (now >= watch->deadline) co_return;
-    auto until = std::min(watch->deadline, watch->next_bookmark);
-    if (!watch->late.empty()) until = std::min(until, watch->late_at);
-    const auto lag = views_.at(watch->asked.instance).lag;
-    if (lag > base::Duration{} && model_.revision() > watch->position) {
-      until = std::min(until, now + milliseconds(200));
-    }
+    const auto until = next_look(*watch);
     auto waiting = watch->wakeup.wait_until(std::max(until, now + milliseconds(1)));
     co_await std::move(waiting);
   }

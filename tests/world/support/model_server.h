@@ -6,6 +6,7 @@
 #include "pkg/telemetry/metrics.h"
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -41,6 +42,7 @@ class ModelServer {
               Model& model, const Bugs& bugs);
   ~ModelServer();
   void start(std::size_t instances);
+  void tell_bookmarks_every(base::Duration interval) { bookmark_every_ = interval; }
 
   /// Its watch caches start anew: they know no history before now.
   void restart();
@@ -70,6 +72,8 @@ class ModelServer {
   Response watch(const Asked& asked, const http::Request& request);
   base::Task<void> follow(std::shared_ptr<Watch> watch, http::BodyWriter& out);
   void gather(Watch& watch);
+  /// When there may be something to send next, if nothing changes.
+  [[nodiscard]] base::MonotonicTime next_look(const Watch& watch) const;
   void gather_change(Watch& watch, const VersionRef& change);
   Response write_status(std::size_t instance, const http::Request& request,
                         const std::string& name);
@@ -86,6 +90,7 @@ class ModelServer {
   const Bugs& bugs_;
   std::vector<std::unique_ptr<http::Server>> servers_;
   std::array<View, kInstancesMax> views_;
+  base::Duration bookmark_every_ = std::chrono::seconds(5);
   Revision cache_from_ = 0;
   std::uint64_t incarnation_ = 0;
   base::MonotonicTime restarted_{};

@@ -11,6 +11,12 @@ using base::Task;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+namespace {
+
+constexpr Duration kCutMax = seconds(30), kDownMax = seconds(10);
+
+}  // namespace
+
 Nemesis::Nemesis(base::World& world, Model& model, ModelServer& server, NemesisOptions options)
     : world_(world), model_(model), server_(server), options_(options) {}
 
@@ -49,13 +55,13 @@ Task<void> Nemesis::disturb(Instance& instance, View& view) {
     }
     case 2: {
       process.set_cut(true);
-      auto waiting = wait(seconds(30));
+      auto waiting = wait(kCutMax * options_.stretch);
       co_await std::move(waiting);
       process.set_cut(false);
       break;
     }
     case 3:
-      process.clock().stop_for(milliseconds(100 + chance(25'000)));
+      process.clock().stop_for(milliseconds(100 + chance(25'000 * options_.stretch)));
       break;
     case 4: {
       auto restarting = restart(instance, true);
@@ -97,19 +103,24 @@ Task<void> Nemesis::swizzle(Instance& instance) {
 Task<void> Nemesis::restart(Instance& instance, bool kill) {
   auto ending = kill ? instance.kill() : instance.terminate();
   co_await std::move(ending);
-  auto waiting = wait(seconds(10));
+  auto waiting = wait(kDownMax * options_.stretch);
   co_await std::move(waiting);
   auto starting = instance.start();
   co_await std::move(starting);
 }
 
+void Nemesis::set_lag(View& view, Duration lag) {
+  view.lag = lag;
+  model_.wakeups.notify_all();  // who waits for what is now seen earlier
+}
+
 void Nemesis::vex_upstream(View& view) {
   switch (chance(8)) {
     case 0:
-      view.lag = milliseconds(chance(10'000));
+      set_lag(view, milliseconds(chance(10'000 * options_.stretch)));
       break;
     case 1:
-      view.lag = {};
+      set_lag(view, {});
       break;
     case 2:
       view.refusals = 1 + chance(4);
@@ -144,7 +155,7 @@ Task<void> Nemesis::take_back() {
     instance.process().drop_replies(0);
     instance.process().clock().set_rate(1);
     View& view = server_.view(i);
-    view.lag = {};
+    set_lag(view, {});
     view.refusals = 0;
     auto running = instance.process().clock().running();
     co_await std::move(running);

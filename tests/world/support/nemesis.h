@@ -14,6 +14,7 @@ namespace podkeeper::world {
 
 struct NemesisOptions {
   base::Duration pause = std::chrono::seconds(2);  ///< between two faults, about
+  std::uint64_t stretch = 1;                       ///< absences last so many times longer
   bool restores = false;                           ///< upstream may be restored from a backup
   bool only_stops = false;  ///< instances are stopped for longer than a lease lasts, nothing else
 };
@@ -37,6 +38,7 @@ class Nemesis {
   base::Task<void> swizzle(Instance& instance);
   base::Task<void> restart(Instance& instance, bool kill);
   void vex_upstream(View& view);
+  void set_lag(View& view, base::Duration lag);
   base::Task<void> take_back();
   [[nodiscard]] std::uint64_t chance(std::uint64_t bound) { return world_.random().below(bound); }
   [[nodiscard]] base::Task<void> wait(base::Duration most);

@@ -1,6 +1,7 @@
 #include "tests/world/support/scene.h"
 
 #include "pkg/http/client.h"
+#include "pkg/runtime/seeded_random.h"
 #include "pkg/runtime/simulated_world.h"
 #include "pkg/runtime/task_group.h"
 #include "pkg/telemetry/log.h"
@@ -9,6 +10,7 @@
 #include <algorithm>
 #include <chrono>
 #include <iostream>
+#include <iterator>
 #include <limits>
 #include <memory>
 #include <utility>
@@ -27,10 +29,12 @@ namespace {
 
 using base::Duration;
 using base::Task;
+using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr Duration kConvergeMax = seconds(60);
+constexpr Duration kCapsEvery = seconds(1), kCapsEveryInLong = seconds(30);
 constexpr std::size_t kWiresMax = 64;
 constexpr std::size_t kUnsentBytesMax = 4 << 20;
 
@@ -49,6 +53,7 @@ struct Cast {
     small_history = one_of(4) == 0;
     nemesis.pause = milliseconds(1'000 << one_of(4));
     nemesis.restores = one_of(20) == 0 && options.restores;
+    if (options.is_long()) be_long(one_of);
     if (planted == Bug::kNone) return;
     // What hides a planted bug says nothing of the oracles.
     nemesis.restores = false;
@@ -68,6 +73,21 @@ struct Cast {
   NemesisOptions nemesis;
   Duration chaos;
   bool small_history;
+  bool is_long = false;
+  bool slow_lease = false;
+  ClientManner clients_manner;
+
+ private:
+  template <class OneOf>
+  void be_long(OneOf&& one_of) {
+    is_long = true;
+    chaos = hours(3 + one_of(34));
+    writers.pause = seconds(60 << one_of(6));
+    nemesis.pause = seconds(300 << one_of(4));
+    nemesis.stretch = std::uint64_t{1} << one_of(8);
+    slow_lease = one_of(2) == 0;
+    clients_manner = {.watch_min = seconds(60), .watch_max = seconds(60 << one_of(7))};
+  }
 };
 
 settings::Settings settings_of(const Cast& cast, std::size_t number) {
@@ -79,11 +99,25 @@ settings::Settings settings_of(const Cast& cast, std::size_t number) {
   settings.auth_mode = settings::AuthMode::kNone;
   settings.leader_elect = true;
   settings.leader_elect_resource_namespace = "podkeeper";
+  if (cast.small_history) settings.history_bytes = 64 << 10;
+  if (cast.is_long) {
+    if (!cast.slow_lease) return settings;
+    settings.leader_elect_lease_duration = seconds(40);
+    settings.leader_elect_renew_deadline = seconds(30);
+    settings.leader_elect_retry_period = seconds(8);
+    return settings;
+  }
   settings.audit_interval = seconds(20);
   settings.watch_idle_timeout = seconds(15);
   settings.shutdown_grace_period = seconds(2);
-  if (cast.small_history) settings.history_bytes = 64 << 10;
   return settings;
+}
+
+/// In some scenes every read is short, in others few are: then most of the time goes to what comes
+/// after the framing.
+runtime::SimulatedNetworkOptions network_of(std::uint64_t seed) {
+  constexpr std::uint64_t kShortReadIn[] = {1, 4, 32};
+  return {.short_read_in = kShortReadIn[seed % std::size(kShortReadIn)]};
 }
 
 class Scene {
@@ -91,13 +125,14 @@ class Scene {
   explicit Scene(const SceneOptions& options)
       : options_(options),
         bugs_(options.planted),
-        world_(options.seed),
+        world_(options.seed, network_of(options.seed)),
         cast_(world_, options),
         logging_(log_options(options), world_.clock()),
         model_(world_.clock()),
         server_(world_, serving_, metrics_, model_, bugs_),
         writers_(world_, model_, cast_.writers),
         nemesis_(world_, model_, server_, cast_.nemesis) {
+    if (cast_.is_long) server_.tell_bookmarks_every(seconds(60));
     if (!options.tell) logging_.set_verbosity(std::numeric_limits<int>::min());
     for (std::size_t i = 0; i < cast_.instances; ++i) {
       instances_.push_back(std::make_unique<Instance>(world_, logging_, bugs_, server_.view(i),
@@ -110,7 +145,8 @@ class Scene {
                                   .server = server_,
                                   .bugs = bugs_,
                                   .verdict = verdict_,
-                                  .instances = cast_.instances};
+                                  .instances = cast_.instances,
+                                  .manner = cast_.clients_manner};
     for (std::size_t i = 0; i < cast_.clients; ++i) {
       const char* const resource = i % 3 == 2 ? Model::kNodes : Model::kPods;
       clients_.push_back(std::make_unique<Client>(sources, resource, i));
@@ -198,7 +234,7 @@ class Scene {
                             std::to_string(process.unsent_bytes_max()) + " bytes for one client");
         }
       }
-      auto waiting = world_.clock().sleep_for(seconds(1));
+      auto waiting = world_.clock().sleep_for(cast_.is_long ? kCapsEveryInLong : kCapsEvery);
       co_await std::move(waiting);
     }
   }
@@ -226,6 +262,7 @@ class Scene {
     for (const auto& violation : server_.violations()) report.violations.push_back(violation);
     report.trace_hash = world_.trace_hash();
     report.steps = world_.steps();
+    report.is_long = cast_.is_long;
     report.virtual_time = world_.clock().now().time_since_epoch();
     report.convergence = convergence_;
     report.revisions = model_.revision();
@@ -262,6 +299,12 @@ class Scene {
 };
 
 }  // namespace
+
+bool SceneOptions::is_long() const noexcept {
+  // Not by the seed itself: every 100th is run twice, and worlds differ by its remainders.
+  runtime::SeededRandom random(seed * 0x632be59bd9b4e019);
+  return planted == Bug::kNone && random.below(kLongIn) == 0;
+}
 
 SceneReport run_scene(const SceneOptions& options) { return Scene(options).run(); }
 

@@ -12,8 +12,14 @@
 namespace podkeeper::world {
 
 struct SceneOptions {
+  static constexpr std::uint64_t kLongIn = 500;
+
   std::uint64_t seed = 1;
   Bug planted = Bug::kNone;
+  /// One seed in kLongIn, without a planted bug, has a scene of 3 to 36 virtual hours in which
+  /// little happens, for what comes only after minutes or hours: production's time-outs and
+  /// intervals, long absences, watches that end in peace.
+  [[nodiscard]] bool is_long() const noexcept;
   bool tell = false;  ///< what the instances log goes to standard error
   /// In some scenes upstream is restored from a backup. Off, since one fault of it is known and not
   /// mended yet: where upstream has passed the revision that a replica has seen before the replica
@@ -26,6 +32,7 @@ struct SceneReport {
   std::vector<std::string> violations;  ///< the first few; empty is what is wanted
   std::uint64_t trace_hash = 0;
   std::uint64_t steps = 0;
+  bool is_long = false;
   base::Duration virtual_time{};
   base::Duration convergence{};  ///< from the end of the faults
   std::uint64_t revisions = 0, events = 0, lists = 0, watches = 0, states = 0;

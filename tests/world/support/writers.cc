@@ -91,7 +91,8 @@ void Writers::add_poison(Json& pod) {
       pod["metadata"]["annotations"]["quotes"] = "\"\\\u2028\x01 {}[]\n\t,:";
       break;
     case 1:
-      pod["metadata"]["annotations"]["long"] = std::string(8'000 + chance(30'000), '\\');
+      pod["metadata"]["annotations"]["long"] =
+          std::string(500 + chance(std::uint64_t{1'000} << chance(6)), '\\');
       break;
     case 2:
       pod["spec"]["containers"][0]["resources"]["requests"] = {{"cpu", "0.1"}, {"memory", "1e3"}};
