@@ -78,6 +78,7 @@ Task<Result<void>> App::start() {
   auto mirrors = Mirrors::make({.world = world_,
                                 .proving = background_,
                                 .client = apiserver_->client(),
+                                .restores = apiserver_->restores(),
                                 .metrics = metrics_,
                                 .settings = settings_,
                                 .authorizer = authorizer_});
@@ -88,7 +89,7 @@ Task<Result<void>> App::start() {
   if (auto ok = co_await std::move(finding); !ok) co_return ok;
   if (auto ok = start_controllers(); !ok) co_return ok;
   auto policies = Policies::make(
-      world_, metrics_, settings_, apiserver_->client(), authorizer_, maps(),
+      world_, metrics_, settings_, *apiserver_, authorizer_, maps(),
       [this](const std::vector<policy::Policy>& ranked) { mirrors_->set_policies(ranked); },
       *leading_);
   if (!policies) co_return policies.error();

@@ -18,8 +18,10 @@ kube::Resource provisional(const kube::ResourceName& name) {
   return resource;
 }
 
-kube::ReflectorOptions reflector_options(const settings::Settings& settings) {
+kube::ReflectorOptions reflector_options(const settings::Settings& settings,
+                                         kube::RestoreNotice& restores) {
   kube::ReflectorOptions options;
+  options.restores = &restores;
   options.watch_idle_timeout = settings.watch_idle_timeout;
   options.watch_list = settings.watch_list_client;
   options.decode.drop_managed_fields = !settings.drop_fields.empty();
@@ -31,7 +33,7 @@ kube::ReflectorOptions reflector_options(const settings::Settings& settings) {
 Mirror::Mirror(const MirrorServices& services, kube::ResourceName name)
     : services_(services),
       name_(std::move(name)),
-      options_(reflector_options(services.settings)),
+      options_(reflector_options(services.settings, services.restores)),
       store_(services.world.clock(),
              state::StoreOptions{
                  .resource = provisional(name_),
@@ -40,7 +42,7 @@ Mirror::Mirror(const MirrorServices& services, kube::ResourceName name)
 }
 
 base::Result<void> Mirror::begin(kubeapi::ServedResource look) {
-  const auto& [world, proving, client, metrics, settings, authorizer] = services_;
+  const auto& [world, proving, client, restores, metrics, settings, authorizer] = services_;
   const std::string name = name_.plural_group();
   auto allowed = authorizer.read("", {.plural_group = name, .namespace_ = ""});
   if (!allowed) return std::move(allowed).error();

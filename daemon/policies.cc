@@ -12,8 +12,10 @@ namespace {
 /// A definition that is installed is noticed within this.
 constexpr base::Duration kAbsentRetryMax = std::chrono::seconds(5);
 
-kube::ReflectorOptions reflector_options(const settings::Settings& settings) {
+kube::ReflectorOptions reflector_options(const settings::Settings& settings,
+                                         kube::RestoreNotice& restores) {
   kube::ReflectorOptions options;
+  options.restores = &restores;
   options.resource = kube::concurrent_map_policies();
   options.watch_idle_timeout = settings.watch_idle_timeout;
   options.watch_list = settings.watch_list_client;
@@ -25,24 +27,25 @@ kube::ReflectorOptions reflector_options(const settings::Settings& settings) {
 }  // namespace
 
 Policies::Policies(base::World& world, telemetry::Metrics& metrics,
-                   const settings::Settings& settings, http::Client& client, Leading& leading)
+                   const settings::Settings& settings, Upstream& upstream, Leading& leading)
     : clock_(world.clock()),
-      client_(client),
+      client_(upstream.client()),
       leading_(leading),
       objects_(world, client_),
       store_(
           world.clock(),
           state::StoreOptions{.resource = kube::concurrent_map_policies(), .map = {}, .log = {}}),
-      reflector_(world, client_, metrics, store_, reflector_options(settings)) {}
+      reflector_(world, client_, metrics, store_,
+                 reflector_options(settings, upstream.restores())) {}
 
 base::Result<std::unique_ptr<Policies>> Policies::make(
     base::World& world, telemetry::Metrics& metrics, const settings::Settings& settings,
-    http::Client& client, access::Authorizer& authorizer,
-    const std::vector<state::Partitions*>& maps, InForce in_force, Leading& leading) {
+    Upstream& upstream, access::Authorizer& authorizer, const std::vector<state::Partitions*>& maps,
+    InForce in_force, Leading& leading) {
   auto allowed = authorizer.read(
       "", {.plural_group = kube::concurrent_map_policies().plural_group(), .namespace_ = ""});
   if (!allowed) return allowed.error();
-  std::unique_ptr<Policies> policies(new Policies(world, metrics, settings, client, leading));
+  std::unique_ptr<Policies> policies(new Policies(world, metrics, settings, upstream, leading));
   controllers::PolicyControllerOptions options;
   options.instance = instance_name();
   options.metrics = &metrics;

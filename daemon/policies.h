@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "daemon/leading.h"
+#include "daemon/upstream.h"
 
 namespace podkeeper::daemon {
 
@@ -30,7 +31,7 @@ class Policies {
 
   static base::Result<std::unique_ptr<Policies>> make(
       base::World& world, telemetry::Metrics& metrics, const settings::Settings& settings,
-      http::Client& client, access::Authorizer& authorizer,
+      Upstream& upstream, access::Authorizer& authorizer,
       const std::vector<state::Partitions*>& maps, InForce in_force, Leading& leading);
   /// Starts the reflector and the controller.
   base::Result<void> start(runtime::TaskGroup& group);
@@ -40,7 +41,7 @@ class Policies {
 
  private:
   Policies(base::World& world, telemetry::Metrics& metrics, const settings::Settings& settings,
-           http::Client& client, Leading& leading);
+           Upstream& upstream, Leading& leading);
   /// Has the statuses looked at when this process begins to lead.
   base::Task<void> follow_leadership();
 

@@ -4,6 +4,7 @@
 #include "pkg/base/world.h"
 #include "pkg/credentials/cluster_identity.h"
 #include "pkg/http/client.h"
+#include "pkg/kube/restore_notice.h"
 #include "pkg/runtime/task_group.h"
 #include "pkg/settings/settings.h"
 #include "pkg/telemetry/metrics.h"
@@ -15,7 +16,7 @@
 namespace podkeeper::daemon {
 
 /// The API server that is mirrored, and the one client of it, which all share: its connections, its
-/// credentials and its limit on requests.
+/// credentials and its limit on requests. And what all its reflectors tell each other.
 class Upstream {
  public:
   /// The embedded cluster where there is one, else --apiserver, else what the kubeconfig or the pod
@@ -28,6 +29,7 @@ class Upstream {
   base::Result<void> start(runtime::TaskGroup& group);
 
   [[nodiscard]] http::Client& client() noexcept { return client_; }
+  [[nodiscard]] kube::RestoreNotice& restores() noexcept { return restores_; }
   /// The namespace of our own pod, or of the kubeconfig's context; empty where neither says one.
   [[nodiscard]] const std::string& own_namespace() const noexcept { return namespace_; }
 
@@ -38,6 +40,7 @@ class Upstream {
   std::string namespace_;
   std::shared_ptr<credentials::ClusterIdentity> identity_;  ///< null: a server without TLS
   http::Client client_;
+  kube::RestoreNotice restores_;
 };
 
 }  // namespace podkeeper::daemon

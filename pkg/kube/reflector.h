@@ -14,6 +14,8 @@
 
 namespace podkeeper::kube {
 
+class RestoreNotice;
+
 /// Where a reflector puts what it hears; state::MirrorWriter is one. Called by one task at a time.
 class MirrorSink {
  public:
@@ -46,6 +48,9 @@ struct ReflectorOptions {
   std::size_t page_bytes_max = 512 << 20;
   DecodeOptions decode = {};
   runtime::Backoff::Options backoff = {};
+  /// Where to tell, and to hear from the other reflectors of this upstream, that it was restored;
+  /// outlives the reflector. Null: there is no other.
+  RestoreNotice* restores = nullptr;
 };
 
 /// List, then watch, for ever: paged LIST, WATCH with bookmarks from its revision, resume where a
@@ -65,7 +70,9 @@ struct ReflectorOptions {
 /// confused proxy) is not enough: the first is refused and LIST is tried again by the backoff; the
 /// next that is again older than what was seen, and not older than the first, is the truth. Since a
 /// restored upstream answers a watch from a revision it has not reached with silence, not even
-/// bookmarks, kSilentWatchesMax silent watches in a row lead to a LIST too.
+/// bookmarks, kSilentWatchesMax silent watches in a row lead to a LIST too. And where upstream has
+/// passed the revision before anyone looked again, the LIST of one resource may show what those of
+/// others cannot know: RestoreNotice has them all list.
 ///
 /// The world, the client, the metrics and the sink outlive it, and it outlives the task of run(),
 /// of which there is one.

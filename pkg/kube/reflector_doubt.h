@@ -11,7 +11,7 @@
 namespace podkeeper::kube {
 
 /// Somebody's word that a reflector's watch has not told everything. It reaches the task that
-/// follows the watch at once, also while that one waits for bytes.
+/// follows the watch at once, also while that one waits for bytes. Copies are the same doubt.
 class ReflectorDoubt {
  public:
   explicit ReflectorDoubt(base::Clock& clock) : state_(std::make_shared<State>(clock)) {}
@@ -22,6 +22,7 @@ class ReflectorDoubt {
   [[nodiscard]] std::string reason() const;
   /// A LIST that begins now settles it.
   void settle();
+  bool operator==(const ReflectorDoubt&) const = default;
 
  private:
   struct State {

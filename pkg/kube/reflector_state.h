@@ -14,6 +14,7 @@
 #include "pkg/kube/reflector_doubt.h"
 #include "pkg/kube/reflector_metrics.h"
 #include "pkg/kube/resource.h"
+#include "pkg/kube/restore_notice.h"
 #include "pkg/runtime/backoff.h"
 #include "pkg/telemetry/metric_names.h"
 #include "pkg/telemetry/metrics.h"
@@ -71,7 +72,14 @@ struct Reflector::State {
         upstream(in, client, options),
         metrics(registry, name),
         quarantine(name, registry.gauge(telemetry::kReflectorQuarantined, {name})),
-        backoff(in.clock(), in.random(), options.backoff) {}
+        backoff(in.clock(), in.random(), options.backoff) {
+    if (options.restores != nullptr) options.restores->add(doubt);
+  }
+  ~State() {
+    if (options.restores != nullptr) options.restores->remove(doubt);
+  }
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
 
   base::Task<void> run();
   base::Task<void> list_until_complete();

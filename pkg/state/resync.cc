@@ -71,9 +71,8 @@ class Differ {
   void both(const Record& held, RecordRef listed) {
     const kube::Object& old = held.object();
     const kube::Object& now = listed->object();
-    // A restored upstream gives revisions out a second time: there only equal bytes are the same.
-    if (old.uid == now.uid && old.revision == now.revision &&
-        (!restored_ || old.body == now.body)) {
+    if (old.uid == now.uid && old.revision == now.revision) {
+      if (old.body != now.body) return rewritten(std::move(listed));
       content_.emplace_back(&held);
       return;
     }
@@ -93,12 +92,21 @@ class Differ {
     content_.push_back(std::move(listed));
   }
 
+  void rewritten(RecordRef listed) {
+    rewritten_.push_back(listed);
+    content_.push_back(std::move(listed));
+  }
+
   Resync finish(std::uint64_t doubled) {
     std::ranges::sort(changes_, {}, [](const ResyncChange& change) {
       return std::pair(change.revision, change.type != kDeleted);
     });
     std::ranges::move(deletions_, std::back_inserter(changes_));
-    return {std::move(changes_), std::move(content_), stale_ + doubled, restored_};
+    return {.changes = std::move(changes_),
+            .content = std::move(content_),
+            .stale = stale_ + doubled,
+            .rewritten = std::move(rewritten_),
+            .restored = restored_};
   }
 
  private:
@@ -108,6 +116,7 @@ class Differ {
   std::vector<ResyncChange> changes_;
   std::vector<ResyncChange> deletions_;
   std::vector<RecordRef> content_;
+  std::vector<RecordRef> rewritten_;
   std::uint64_t stale_ = 0;
 };
 

@@ -30,6 +30,9 @@ struct Resync {
   std::vector<RecordRef> content;
   std::uint64_t stale =
       0;  ///< objects of the LIST that were older than the ones held, or doubled; left out
+  /// What the LIST shows in other bytes than held at the same revision: another version of the API
+  /// server wrote it, or a restore nobody can prove. No event tells of it, as upstream has none.
+  std::vector<RecordRef> rewritten;
   /// Upstream was restored to an older state: the LIST is the truth, whatever revisions say, and
   /// what was told before is of a history that is no more.
   bool restored = false;

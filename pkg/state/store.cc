@@ -168,6 +168,7 @@ void Store::State::take(Resync& resync) {
       map.erase(change.held->key());
     }
   }
+  for (const RecordRef& record : resync.rewritten) map.put(record);
   std::vector<const Record*> sorted;
   std::vector<const Record*> on_nodes;
   sorted.reserve(resync.content.size());

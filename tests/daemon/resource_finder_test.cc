@@ -54,6 +54,7 @@ class Replica {
     mirrors = Mirrors::make({.world = world,
                              .proving = background,
                              .client = *client,
+                             .restores = restores,
                              .metrics = metrics,
                              .settings = settings,
                              .authorizer = authorizer})
@@ -176,6 +177,7 @@ class Replica {
   std::unique_ptr<simkube::SimKube> cluster;
   base::Endpoint endpoint;
   std::unique_ptr<http::Client> client;
+  kube::RestoreNotice restores;
   std::unique_ptr<Mirrors> mirrors;
   std::unique_ptr<ResourceFinder> finder;
   std::unique_ptr<kubeapi::ReadApi> api;

@@ -196,14 +196,15 @@ class NotingSink final : public MirrorSink {
     std::string line = "list " + to_string(revision) + ":";
     for (const auto& object : objects) line += " " + text(*object);
     notes.push_back(line);
-    const bool restored = revision < listed_;
-    listed_ = revision;
-    return restored;
+    return revision < std::exchange(seen_, revision);
   }
   void apply(EventType type, std::unique_ptr<Object> object) override {
     notes.push_back(std::string(to_string(type)) + " " + text(*object));
   }
-  void progress(Revision revision) override { notes.push_back("at " + to_string(revision)); }
+  void progress(Revision revision) override {
+    notes.push_back("at " + to_string(revision));
+    seen_ = revision;
+  }
 
   std::vector<std::string> notes;
 
@@ -211,7 +212,7 @@ class NotingSink final : public MirrorSink {
   static std::string text(const Object& object) {
     return object.key_text + "@" + to_string(object.revision);
   }
-  Revision listed_;
+  Revision seen_;
 };
 
 /// A reflector of pods in a simulated world, against a script.

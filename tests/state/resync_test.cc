@@ -105,6 +105,16 @@ TEST_F(Diff, TakesTheListAsItIsAfterARestore) {
       << "a revision that was given out twice does not mean the same object";
 }
 
+TEST_F(Diff, TakesOtherBytesOfTheSameRevisionWithoutAnEvent) {
+  hold({.name = "a", .revision = 9, .phase = "Running"});
+  const Resync resync =
+      listed(batch(PodSpec{.name = "a", .revision = 9, .phase = "Failed"}), 20, /*seen=*/20);
+  EXPECT_EQ(changes(resync), Lines{});
+  EXPECT_FALSE(resync.restored);
+  EXPECT_EQ(testing::text(resync.rewritten), (Lines{"default/a@9"}));
+  EXPECT_EQ(resync.content[0]->object().pod()->phase, "Failed");
+}
+
 TEST_F(Diff, SortsAListAndKeepsTheNewerOfADoubledObject) {
   const Resync resync =
       listed(batch(PodSpec{.name = "b", .revision = 2}, PodSpec{.name = "a", .revision = 3},

@@ -232,6 +232,16 @@ TEST_F(PodStore, ForgetsItsHistoryWhereARestoredUpstreamHasPassedItMeanwhile) {
   EXPECT_EQ(store_.stats().restores, 1u);
 }
 
+TEST_F(PodStore, ServesTheListsBytesWhereOnlyTheyDiffer) {
+  const auto listed = reader_.list_and_position(allowed(), {}).value();
+  store_.replace(batch(PodSpec{.name = "a", .revision = 3, .node = "n1", .phase = "Failed"},
+                       PodSpec{.name = "b", .revision = 5, .uid = "uid-b", .node = "n2"}),
+                 {10});
+  EXPECT_EQ(reader_.get(allowed(), {"default", "a"})->object().pod()->phase, "Failed");
+  EXPECT_EQ(reader_.list(allowed(), {})->records.front()->object().pod()->phase, "Failed");
+  EXPECT_TRUE(reader_.events(allowed(), listed.position, 10)->empty());
+}
+
 TEST_F(PodStore, AgesUntilThereIsNewEvidence) {
   clock_.advance(5s);
   EXPECT_EQ(reader_.freshness().age, 5s);
