@@ -54,6 +54,25 @@ TEST(SimulatedNetwork, DeliversEveryByteInOrderUnderEverySeed) {
   }
 }
 
+TEST(SimulatedNetwork, ReadsAreAsSeldomShortAsAskedFor) {
+  SimulatedWorld world(7, {.read_bytes_max = 100, .short_read_in = 1'000'000});
+  Pair pair(world);
+  world.run_task([&]() -> Task<void> {
+    auto opening = pair.open();
+    co_await std::move(opening);
+    auto writing = write_all(*pair.client, pattern(250));
+    EXPECT_TRUE((co_await std::move(writing)).has_value());
+    auto arriving = world.clock().sleep_for(10ms);
+    co_await std::move(arriving);
+    std::string into(250, '\0');
+    for (const std::size_t whole : {100U, 100U, 50U}) {
+      auto reading = pair.server->read_some(asio::buffer(into));
+      const auto read = co_await std::move(reading);
+      EXPECT_EQ(read.value_or(0), whole);
+    }
+  });
+}
+
 TEST(SimulatedNetwork, RefusesWhereNobodyListensAndNamesAPortThatIsTaken) {
   SimulatedWorld world(1);
   auto body = [&]() -> Task<void> {

@@ -27,6 +27,7 @@ struct Version {
   std::string key;        ///< "namespace/name", or "name"
   Json object;            ///< with its resourceVersion; of a deletion, as it was last
   std::string text = {};  ///< the object as JSON, without kind and apiVersion
+  mutable std::string metadata_text = {};  ///< once it was asked for
   base::MonotonicTime at = {};
 };
 using VersionRef = std::shared_ptr<const Version>;

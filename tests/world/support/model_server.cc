@@ -52,9 +52,13 @@ std::string with_type(const Table& table, const std::string& text) {
          text.substr(1);
 }
 
-std::string metadata_of(const Json& object) {
-  return R"({"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":)" +
-         object.at("metadata").dump() + "}";
+const std::string& metadata_of(const Version& version) {
+  std::string& text = version.metadata_text;
+  if (text.empty()) {
+    text = R"({"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":)" +
+           version.object.at("metadata").dump() + "}";
+  }
+  return text;
 }
 
 const char* type_of(Version::Kind kind) {
@@ -208,7 +212,7 @@ Response ModelServer::list(const Asked& asked, const Request& request) {
       break;
     }
     if (count++ > 0) items += ',';
-    items += asked.metadata_only ? metadata_of(it->second->object) : it->second->text;
+    items += asked.metadata_only ? metadata_of(*it->second) : it->second->text;
   }
   if (!asked.metadata_only && next.empty()) {
     Revision& listed = view.listed[asked.resource];
@@ -265,7 +269,7 @@ void ModelServer::gather_change(Watch& watch, const VersionRef& change) {
   Json kept;
   std::string object;
   if (watch.asked.metadata_only) {
-    object = metadata_of(change->object);
+    object = metadata_of(*change);
   } else {
     object = with_type(table, change->text);
     if (bugs_.has(Bug::kOldLabels) && change->kind == Version::Kind::kModified) {

@@ -201,6 +201,7 @@ class Scene {
       auto looking = what_is_missing();
       missing = co_await std::move(looking);
       convergence_ = world_.clock().now() - since;
+      if (options_.tell) std::cerr << "missing: " << missing << "\n";
       if (missing.empty()) co_return;
       auto waiting = world_.clock().sleep_for(seconds(1));
       co_await std::move(waiting);
