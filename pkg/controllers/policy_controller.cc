@@ -108,15 +108,30 @@ std::vector<policy::Parsed> PolicyController::read_policies() {
     if (known != sources_.end()) source = std::move(known->second);
     if (known == sources_.end() || source.revision != object.revision) {
       source.revision = object.revision;
-      source.parsed = policy::parse("{" + object.body);
+      policy::Parsed now = policy::parse("{" + object.body);
+      note_change(name, source.parsed.identity, now.identity);
+      source.parsed = std::move(now);
     }
     parsed.push_back(source.parsed);
   }
   for (const auto& [name, gone] : sources_) {
-    if (!sources.contains(name)) writer_.forget(name);
+    if (sources.contains(name)) continue;
+    writer_.forget(name);
+    every_status_ = true;
   }
   sources_ = std::move(sources);
   return parsed;
+}
+
+void PolicyController::note_change(const std::string& name, const policy::Identity& before,
+                                   const policy::Identity& now) {
+  const bool same_spec =
+      now.generation != 0 && now.generation == before.generation && now.uid == before.uid;
+  if (same_spec) {
+    changed_.insert(name);
+  } else {
+    every_status_ = true;
+  }
 }
 
 void PolicyController::take_up() {
@@ -125,7 +140,14 @@ void PolicyController::take_up() {
   if (options_.in_force) options_.in_force(set_.ranked());
   std::vector<std::string> keys = replace_plans();
   // A plan that is applied at once should not be told of as pending first.
-  enqueue_statuses(keys.empty() ? base::Duration::zero() : options_.quiet);
+  const base::Duration delay = keys.empty() ? base::Duration::zero() : options_.quiet;
+  if (every_status_) {
+    enqueue_statuses(delay);
+  } else {
+    for (const std::string& name : changed_) enqueue_status(name, delay);
+  }
+  every_status_ = false;
+  changed_.clear();
   for (std::string& key : keys) controller_.enqueue(std::move(key));
   count_policies();
 }
@@ -175,13 +197,15 @@ void PolicyController::count_policies() {
 
 void PolicyController::enqueue_statuses(base::Duration delay) {
   const auto set = published_.read();
-  for (const policy::KnownPolicy& known : set->known()) {
-    const std::string key = std::string(kStatus) + known.identity.name;
-    if (delay == base::Duration::zero()) {
-      controller_.enqueue(key);
-    } else {
-      controller_.queue().add_after(key, delay);
-    }
+  for (const policy::KnownPolicy& known : set->known()) enqueue_status(known.identity.name, delay);
+}
+
+void PolicyController::enqueue_status(const std::string& name, base::Duration delay) {
+  const std::string key = std::string(kStatus) + name;
+  if (delay == base::Duration::zero()) {
+    controller_.enqueue(key);
+  } else {
+    controller_.queue().add_after(key, delay);
   }
 }
 

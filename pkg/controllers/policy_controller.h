@@ -100,6 +100,9 @@ class PolicyController {
   /// Looks at all policies and wakes whom it concerns.
   void take_up();
   [[nodiscard]] std::vector<policy::Parsed> read_policies();
+  /// Whose status a change concerns: that of one policy's status its own, that of a spec every one.
+  void note_change(const std::string& name, const policy::Identity& before,
+                   const policy::Identity& now);
   /// Replaces the plans that changed; the queue's keys of their stores.
   [[nodiscard]] std::vector<std::string> replace_plans();
   void count_policies();
@@ -108,6 +111,7 @@ class PolicyController {
   void applied(std::size_t index, std::uint64_t turn, const base::Result<void>& outcome);
   base::Task<base::Result<runtime::Outcome>> write_status(std::string name);
   void enqueue_statuses(base::Duration delay);
+  void enqueue_status(const std::string& name, base::Duration delay);
   [[nodiscard]] bool is_leaving() const;
   base::Task<base::Result<runtime::Outcome>> leave_status(std::string name);
 
@@ -121,6 +125,8 @@ class PolicyController {
   runtime::Controller controller_;
   std::map<std::string, Source> sources_;  ///< of follow() alone
   policy::PolicySet set_;                  ///< likewise
+  std::set<std::string> changed_;          ///< likewise: policies whose status changed
+  bool every_status_ = true;               ///< likewise: a spec changed, or there was no look yet
   base::Snapshot<policy::PolicySet> published_;
   mutable base::Mutex mutex_;
   std::vector<Target> targets_ PK_GUARDED_BY(mutex_);
