@@ -98,6 +98,12 @@ void PolicyStatusWriter::take(Record& record, kube::Revision revision, std::stri
   record.held = policy::read_status(record.body);
 }
 
+void PolicyStatusWriter::take_answer(Record& record, std::string body) {
+  const kube::Revision revision = identity_of(body).revision;
+  take(record, revision, std::move(body));
+  record.answered = clock_.now();
+}
+
 std::int64_t PolicyStatusWriter::now_seconds() const {
   return std::chrono::floor<std::chrono::seconds>(clock_.wall_now()).time_since_epoch().count();
 }
@@ -118,8 +124,9 @@ bool PolicyStatusWriter::wait_for(Record& record, runtime::Pace& pace) {
 Task<Result<base::Duration>> PolicyStatusWriter::write(policy::PolicyView view, std::string body,
                                                        bool leads) {
   const std::shared_ptr<Record> record = record_of(view.identity.name);
+  const bool mirrored = clock_.now() - record->answered >= options_.mirror_lag_max;
   // Another object of the same name has another history; the mirror will bring it.
-  if (view.identity.revision >= record->revision) {
+  if (mirrored || view.identity.revision >= record->revision) {
     take(*record, view.identity.revision, std::move(body));
   } else if (identity_of(record->body).uid != view.identity.uid) {
     co_return options_.counts_interval;
@@ -225,7 +232,7 @@ Task<Result<bool>> PolicyStatusWriter::prune(std::shared_ptr<Record> record,
     telemetry::log_info("silent_instance_removed",
                         {{"policy", view.identity.name}, {"instance", instance}});
   }
-  take(*record, identity_of(*patched).revision, *std::move(patched));
+  take_answer(*record, *std::move(patched));
   co_return true;
 }
 
@@ -241,7 +248,7 @@ Task<Result<bool>> PolicyStatusWriter::apply(std::shared_ptr<Record> record,
     auto applied = co_await std::move(applying);
     if (applied) {
       if (!force) record->conflicts.erase(application.manager);
-      take(*record, identity_of(*applied).revision, *std::move(applied));
+      take_answer(*record, *std::move(applied));
       co_return true;
     }
     const base::Error& error = applied.error();

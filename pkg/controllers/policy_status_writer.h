@@ -26,6 +26,9 @@ struct PolicyStatusWriterOptions {
   /// ... and the leader removes one that it has seen unchanged for this long. By its own clock from
   /// when it saw it first, as leader election judges leases: clocks need not agree.
   base::Duration silent_after = std::chrono::minutes(30);
+  /// The answer to an own write counts before an older object of the mirror this long. By then the
+  /// mirror has it too, unless upstream was restored to what was before.
+  base::Duration mirror_lag_max = std::chrono::minutes(2);
   /// Sends what the leader writes; null: the one client sends everything. Outlives the writer.
   kube::ObjectClient* leaders_client = nullptr;
 };
@@ -75,8 +78,9 @@ class PolicyStatusWriter {
   /// What is known of one policy; of the one task that writes its status.
   struct Record {
     kube::Revision revision;
-    std::string body;          ///< the newest: the mirror's, or the answer to our own write
-    policy::Status held = {};  ///< what the body says
+    std::string body;                ///< the newest: the mirror's, or the answer to our own write
+    base::MonotonicTime answered{};  ///< when the last of those answers came
+    policy::Status held = {};        ///< what the body says
     std::optional<base::MonotonicTime> summary_written = {}, instance_written = {};
     runtime::Pace writes{kWritesInterval, kWritesBurst};
     runtime::Pace forced{kForcedInterval, kForcedBurst};
@@ -104,6 +108,7 @@ class PolicyStatusWriter {
   base::Task<void> tell(policy::Identity policy, EventText text);
   bool wait_for(Record& record, runtime::Pace& pace);
   static void take(Record& record, kube::Revision revision, std::string body);
+  void take_answer(Record& record, std::string body);
   std::vector<std::string> silent(Record& record);
   [[nodiscard]] bool due(policy::Gap gap, std::optional<base::MonotonicTime> written) const;
   [[nodiscard]] std::int64_t now_seconds() const;

@@ -161,6 +161,19 @@ http::Response contested(const ApiServer::Asked& asked, Holding& held) {
   return answer;
 }
 
+TEST(PolicyStatusWriter, WhatARestoreTookBackIsWrittenAgainOnceTheMirrorHasHadItsTime) {
+  Writing api;
+  ASSERT_TRUE(api.write());
+  (void)api.applied();
+  api.held = {};
+  api.held.revision = 1;
+  ASSERT_TRUE(api.write());
+  EXPECT_EQ(api.applied(), "") << "the mirror may be behind";
+  api.world.run_for(minutes(2));
+  ASSERT_TRUE(api.write());
+  EXPECT_EQ(api.applied(), "podkeeper-a podkeeper event");
+}
+
 TEST(PolicyStatusWriter, AnotherManagersFieldIsTakenBackByForceAndToldOnce) {
   Holding* held = nullptr;
   Writing api([&](const ApiServer::Asked& asked) { return contested(asked, *held); });
