@@ -78,7 +78,7 @@ Task<Result<void>> App::start() {
   auto mirrors = Mirrors::make({.world = world_,
                                 .proving = background_,
                                 .client = apiserver_->client(),
-                                .restores = apiserver_->restores(),
+                                .shared_doubt = apiserver_->shared_doubt(),
                                 .metrics = metrics_,
                                 .settings = settings_,
                                 .authorizer = authorizer_});

@@ -19,9 +19,9 @@ kube::Resource provisional(const kube::ResourceName& name) {
 }
 
 kube::ReflectorOptions reflector_options(const settings::Settings& settings,
-                                         kube::RestoreNotice& restores) {
+                                         kube::SharedDoubt& shared_doubt) {
   kube::ReflectorOptions options;
-  options.restores = &restores;
+  options.shared_doubt = &shared_doubt;
   options.watch_idle_timeout = settings.watch_idle_timeout;
   options.watch_list = settings.watch_list_client;
   options.decode.drop_managed_fields = !settings.drop_fields.empty();
@@ -33,7 +33,7 @@ kube::ReflectorOptions reflector_options(const settings::Settings& settings,
 Mirror::Mirror(const MirrorServices& services, kube::ResourceName name)
     : services_(services),
       name_(std::move(name)),
-      options_(reflector_options(services.settings, services.restores)),
+      options_(reflector_options(services.settings, services.shared_doubt)),
       store_(services.world.clock(),
              state::StoreOptions{
                  .resource = provisional(name_),
@@ -42,7 +42,7 @@ Mirror::Mirror(const MirrorServices& services, kube::ResourceName name)
 }
 
 base::Result<void> Mirror::begin(kubeapi::ServedResource look) {
-  const auto& [world, proving, client, restores, metrics, settings, authorizer] = services_;
+  const auto& [world, proving, client, shared_doubt, metrics, settings, authorizer] = services_;
   const std::string name = name_.plural_group();
   auto allowed = authorizer.read("", {.plural_group = name, .namespace_ = ""});
   if (!allowed) return std::move(allowed).error();

@@ -6,7 +6,7 @@
 #include "pkg/http/client.h"
 #include "pkg/kube/reflector.h"
 #include "pkg/kube/resource_name.h"
-#include "pkg/kube/restore_notice.h"
+#include "pkg/kube/shared_doubt.h"
 #include "pkg/kubeapi/read_api.h"
 #include "pkg/policy/read_rules.h"
 #include "pkg/runtime/task_group.h"
@@ -28,7 +28,7 @@ struct MirrorServices {
   base::World& world;
   runtime::TaskGroup& proving;  ///< for what proves to readers how current a mirror is
   http::Client& client;
-  kube::RestoreNotice& restores;
+  kube::SharedDoubt& shared_doubt;
   telemetry::Metrics& metrics;
   const settings::Settings& settings;
   access::Authorizer& authorizer;

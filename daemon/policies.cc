@@ -13,9 +13,9 @@ namespace {
 constexpr base::Duration kAbsentRetryMax = std::chrono::seconds(5);
 
 kube::ReflectorOptions reflector_options(const settings::Settings& settings,
-                                         kube::RestoreNotice& restores) {
+                                         kube::SharedDoubt& shared_doubt) {
   kube::ReflectorOptions options;
-  options.restores = &restores;
+  options.shared_doubt = &shared_doubt;
   options.resource = kube::concurrent_map_policies();
   options.watch_idle_timeout = settings.watch_idle_timeout;
   options.watch_list = settings.watch_list_client;
@@ -36,7 +36,7 @@ Policies::Policies(base::World& world, telemetry::Metrics& metrics,
           world.clock(),
           state::StoreOptions{.resource = kube::concurrent_map_policies(), .map = {}, .log = {}}),
       reflector_(world, client_, metrics, store_,
-                 reflector_options(settings, upstream.restores())) {}
+                 reflector_options(settings, upstream.shared_doubt())) {}
 
 base::Result<std::unique_ptr<Policies>> Policies::make(
     base::World& world, telemetry::Metrics& metrics, const settings::Settings& settings,

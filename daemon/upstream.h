@@ -4,7 +4,7 @@
 #include "pkg/base/world.h"
 #include "pkg/credentials/cluster_identity.h"
 #include "pkg/http/client.h"
-#include "pkg/kube/restore_notice.h"
+#include "pkg/kube/shared_doubt.h"
 #include "pkg/runtime/task_group.h"
 #include "pkg/settings/settings.h"
 #include "pkg/telemetry/metrics.h"
@@ -29,7 +29,7 @@ class Upstream {
   base::Result<void> start(runtime::TaskGroup& group);
 
   [[nodiscard]] http::Client& client() noexcept { return client_; }
-  [[nodiscard]] kube::RestoreNotice& restores() noexcept { return restores_; }
+  [[nodiscard]] kube::SharedDoubt& shared_doubt() noexcept { return shared_doubt_; }
   /// The namespace of our own pod, or of the kubeconfig's context; empty where neither says one.
   [[nodiscard]] const std::string& own_namespace() const noexcept { return namespace_; }
 
@@ -40,7 +40,7 @@ class Upstream {
   std::string namespace_;
   std::shared_ptr<credentials::ClusterIdentity> identity_;  ///< null: a server without TLS
   http::Client client_;
-  kube::RestoreNotice restores_;
+  kube::SharedDoubt shared_doubt_;
 };
 
 }  // namespace podkeeper::daemon

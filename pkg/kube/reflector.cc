@@ -23,7 +23,10 @@ Reflector::Reflector(base::World& world, http::Client& client, telemetry::Metric
 Reflector::~Reflector() = default;
 
 base::Task<void> Reflector::run() { return state_->run(); }
-void Reflector::relist(std::string reason) { state_->doubt.raise(std::move(reason)); }
+void Reflector::relist(std::string reason) {
+  state_->share_doubt(reason);
+  state_->doubt.raise(std::move(reason));
+}
 bool Reflector::synced() const noexcept { return state_->synced.load(); }
 bool Reflector::quarantined(std::string_view key) const { return state_->quarantine.holds(key); }
 
@@ -31,6 +34,10 @@ bool Reflector::watching() const noexcept { return state_->watching.load(); }
 std::string Reflector::last_error() const {
   base::Lock lock(state_->mutex);
   return state_->last_error;
+}
+
+void Reflector::State::share_doubt(const std::string& reason) {
+  if (options.shared_doubt != nullptr) options.shared_doubt->raise(doubt, reason);
 }
 
 void Reflector::State::set_error(std::string message) {

@@ -14,7 +14,7 @@
 
 namespace podkeeper::kube {
 
-class RestoreNotice;
+class SharedDoubt;
 
 /// Where a reflector puts what it hears; state::MirrorWriter is one. Called by one task at a time.
 class MirrorSink {
@@ -48,9 +48,9 @@ struct ReflectorOptions {
   std::size_t page_bytes_max = 512 << 20;
   DecodeOptions decode = {};
   runtime::Backoff::Options backoff = {};
-  /// Where to tell, and to hear from the other reflectors of this upstream, that it was restored;
-  /// outlives the reflector. Null: there is no other.
-  RestoreNotice* restores = nullptr;
+  /// By which the reflectors of one upstream tell each other that its watches cannot be relied on;
+  /// outlives them. Null: there is no other.
+  SharedDoubt* shared_doubt = nullptr;
 };
 
 /// List, then watch, for ever: paged LIST, WATCH with bookmarks from its revision, resume where a
@@ -72,7 +72,7 @@ struct ReflectorOptions {
 /// restored upstream answers a watch from a revision it has not reached with silence, not even
 /// bookmarks, kSilentWatchesMax silent watches in a row lead to a LIST too. And where upstream has
 /// passed the revision before anyone looked again, the LIST of one resource may show what those of
-/// others cannot know: RestoreNotice has them all list.
+/// others cannot know: SharedDoubt has them all list.
 ///
 /// The world, the client, the metrics and the sink outlive it, and it outlives the task of run(),
 /// of which there is one.
@@ -91,7 +91,8 @@ class Reflector {
   [[nodiscard]] bool watching() const noexcept;
   /// Whether upstream has it and it cannot be read, so that it is not in the mirror. Thread-safe.
   [[nodiscard]] bool quarantined(std::string_view key) const;
-  /// What was heard is in doubt: ends the watch and lists again, at once. A LIST that is under way
+  /// What was heard is in doubt: ends the watch and lists again, at once, and so do those that
+  /// share its doubts. A LIST that is under way
   /// when this is called does not count, one that begins later does. `reason` is for the log.
   /// Thread-safe; never waits.
   void relist(std::string reason);

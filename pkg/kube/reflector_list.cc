@@ -189,7 +189,7 @@ base::Result<void> Reflector::State::take_state(std::string_view verb, DecodedLi
   if (sink.replace(std::move(state.items), at)) {
     telemetry::log_error("upstream was restored to an older state, which was taken",
                          {{"resource", name}, {"seen", revision.value}, {"revision", at.value}});
-    if (options.restores != nullptr) options.restores->tell(doubt, name);
+    share_doubt("upstream was restored, as the list of " + name + " shows");
   }
   revision = at;
   return {};

@@ -14,7 +14,7 @@
 #include "pkg/kube/reflector_doubt.h"
 #include "pkg/kube/reflector_metrics.h"
 #include "pkg/kube/resource.h"
-#include "pkg/kube/restore_notice.h"
+#include "pkg/kube/shared_doubt.h"
 #include "pkg/runtime/backoff.h"
 #include "pkg/telemetry/metric_names.h"
 #include "pkg/telemetry/metrics.h"
@@ -73,10 +73,10 @@ struct Reflector::State {
         metrics(registry, name),
         quarantine(name, registry.gauge(telemetry::kReflectorQuarantined, {name})),
         backoff(in.clock(), in.random(), options.backoff) {
-    if (options.restores != nullptr) options.restores->add(doubt);
+    if (options.shared_doubt != nullptr) options.shared_doubt->add(doubt);
   }
   ~State() {
-    if (options.restores != nullptr) options.restores->remove(doubt);
+    if (options.shared_doubt != nullptr) options.shared_doubt->remove(doubt);
   }
   State(const State&) = delete;
   State& operator=(const State&) = delete;
@@ -102,6 +102,7 @@ struct Reflector::State {
   void take_bookmark(Revision bookmark);
   /// Waits as the error asks, or else by the backoff.
   base::Task<void> wait_after(base::Error error);
+  void share_doubt(const std::string& reason);
   void set_error(std::string message);
   void count_list(telemetry::Counter* ReflectorMetrics::Results::* outcome);
 

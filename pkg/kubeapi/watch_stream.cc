@@ -110,16 +110,13 @@ base::Task<WatchStream::Ended> WatchStream::start(http::BodyWriter& out) {
   }
   const auto known = reader_.freshness().revision;
   sent_ = options_.watch_options.from.value_or(known);
-  if (sent_ > known) {
-    silent_until_ = sent_;
-    co_return std::nullopt;
-  }
   const auto position = reader_.watch_from(allowed_, sent_);
   if (!position) {
     auto status = kube::status_from_error(position.error());
     co_return co_await fail(out, std::move(status));
   }
   position_ = *position;
+  if (sent_ > known) silent_until_ = sent_;
   co_return std::nullopt;
 }
 
@@ -182,9 +179,10 @@ base::Task<WatchStream::Ended> WatchStream::step(http::BodyWriter& out) {
 }
 
 base::Result<void> WatchStream::begin_when_reached(kube::Revision known) {
-  if (!silent_until_ || known < *silent_until_) return {};
+  if (!silent_until_) return {};
   const auto position = reader_.watch_from(allowed_, *silent_until_);
   if (!position) return position.error();
+  if (known < *silent_until_) return {};
   position_ = *position;
   silent_until_.reset();
   return {};

@@ -259,7 +259,13 @@ base::Result<std::uint64_t> Reader::watch_from(access::AuthorizedRead allowed,
            "a read needs a proof for its own resource");
   {
     const base::Epoch::Guard guard;
-    if (within_gap(s.current(guard), revision)) {
+    const Root& root = s.current(guard);
+    if (revision > root.revision && revision <= root.lost) {
+      return base::Error{base::ErrorCode::kExpired,
+                         "too old resource version: " + to_string(revision) +
+                             " is of a history that a restore of upstream took back"};
+    }
+    if (within_gap(root, revision)) {
       return base::Error{base::ErrorCode::kExpired,
                          "too old resource version: " + to_string(revision) +
                              " lies between two lists of upstream"};

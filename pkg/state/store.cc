@@ -72,6 +72,7 @@ void Store::State::publish() {
   next->evidence = evidence;
   next->synced = synced;
   next->gaps = gaps;
+  next->lost = lost;
   next->by_key = by_key.directory();
   next->by_node = by_node.directory();
   const Root* old = root.exchange(next.release(), std::memory_order_acq_rel);
@@ -137,7 +138,10 @@ bool Store::State::replace(std::vector<std::unique_ptr<kube::Object>> objects, k
   // Without a history that is worth telling, the log starts at this LIST.
   const bool silent = resync.restored || first;
   count(stale, resync.stale);
-  if (resync.restored) count(restores);
+  if (resync.restored) {
+    count(restores);
+    lost = std::max(lost, revision);
+  }
   if (silent) {
     log.reset(at);
     logged = at;

@@ -70,7 +70,8 @@ class Reader {
                                               const ListQuery& query) const;
   /// A position from which changes after `revision` are read; kExpired when the log does not reach
   /// back, or `revision` lies between two LISTs of upstream: whoever knows what held then, from
-  /// another replica, would not hear what of it ended before the second. Changes that share
+  /// another replica, would not hear what of it ended before the second; or where `revision` was
+  /// seen before a restore of upstream took it back, and was not reached again. Changes that share
   /// `revision` (one resync's deletions) come again, since the caller may have seen only some of
   /// them.
   [[nodiscard]] base::Result<std::uint64_t> watch_from(access::AuthorizedRead allowed,

@@ -35,7 +35,8 @@ struct Root {
   std::uint64_t log_next = 1;  ///< the log's first event that is not in this version
   base::MonotonicTime evidence{};
   bool synced = false;
-  Gaps gaps;  ///< null: none
+  Gaps gaps;            ///< null: none
+  kube::Revision lost;  ///< the newest seen of histories that restores of upstream took back
   const Directory* by_key = nullptr;
   const Directory* by_node = nullptr;
 
@@ -122,6 +123,7 @@ struct Store::State {
   void add_gap(kube::Revision next) PK_REQUIRES(writing);
 
   Gaps gaps PK_GUARDED_BY(writing);
+  kube::Revision lost PK_GUARDED_BY(writing);
   kube::Revision logged
       PK_GUARDED_BY(writing){};  ///< revision of the log's last event, or its floor
 

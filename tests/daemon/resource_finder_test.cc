@@ -54,7 +54,7 @@ class Replica {
     mirrors = Mirrors::make({.world = world,
                              .proving = background,
                              .client = *client,
-                             .restores = restores,
+                             .shared_doubt = shared_doubt,
                              .metrics = metrics,
                              .settings = settings,
                              .authorizer = authorizer})
@@ -177,7 +177,7 @@ class Replica {
   std::unique_ptr<simkube::SimKube> cluster;
   base::Endpoint endpoint;
   std::unique_ptr<http::Client> client;
-  kube::RestoreNotice restores;
+  kube::SharedDoubt shared_doubt;
   std::unique_ptr<Mirrors> mirrors;
   std::unique_ptr<ResourceFinder> finder;
   std::unique_ptr<kubeapi::ReadApi> api;

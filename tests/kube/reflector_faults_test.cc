@@ -1,5 +1,5 @@
 #include "pkg/kube/reflector.h"
-#include "pkg/kube/restore_notice.h"
+#include "pkg/kube/shared_doubt.h"
 #include "pkg/telemetry/metric_names.h"
 
 #include <gmock/gmock.h>
@@ -288,14 +288,14 @@ TEST(ReflectorFaults, ListsOnceForADoubtThatCameBeforeTheListBegan) {
 }
 
 TEST(ReflectorFaults, ListsWhereWatchesStaySilentAsThoseOfARestoredUpstream) {
-  RestoreNotice restores;
+  SharedDoubt shared_doubt;
   runtime::SimulatedWorld elsewhere(1);
   ReflectorDoubt nodes(elsewhere.clock());
-  restores.add(nodes);
+  shared_doubt.add(nodes);
   Reflecting test({list_step(9, {}), watch_step({bookmark_line(30)}, Step::End::kClose),
                    watch_step({}), watch_step({}), list_step(20, {pod_json("old", 2)}),
                    list_step(20, {pod_json("old", 2)}), watch_step({bookmark_line(21)})},
-                  1, {.restores = &restores});
+                  1, {.shared_doubt = &shared_doubt});
   ASSERT_TRUE(test.until_noted(4));
   EXPECT_EQ(test.upstream.asked()[4].target, "/api/v1/pods?limit=500");
   EXPECT_THAT(test.sink.notes, ElementsAre("list 9:", "at 30", "list 20: shop/old@2", "at 21"));

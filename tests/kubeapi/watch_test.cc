@@ -213,6 +213,21 @@ TEST(Watch, SaysThatAFutureRevisionIsGoneWhereAListWentPastIt) {
   EXPECT_TRUE(frames[0].object.contains(R"("code":410)"));
 }
 
+TEST(Watch, SaysThatARevisionIsGoneThatARestoreTookBack) {
+  WatchFixture fixture;
+  fixture.load_pods(2, 30);
+  fixture.load_pods(1, 10);
+  for (const char* const revision : {"30", "11"}) {
+    const auto watcher =
+        fixture.watch(std::string("/api/v1/pods?watch=1&resourceVersion=") + revision);
+    fixture.world.run_for(seconds(1));
+    const auto frames = frames_of(watcher->out.text);
+    ASSERT_EQ(frames.size(), 1) << revision;
+    EXPECT_EQ(frames[0].type, "ERROR");
+    EXPECT_TRUE(frames[0].object.contains(R"("code":410)"));
+  }
+}
+
 TEST(Watch, EndsAtARandomTimeOfHalfAnHourToAnHour) {
   ApiFixture fixture;
   fixture.load_recorded();

@@ -319,7 +319,7 @@ std::optional<Bug> bug_of(std::string_view name) {
   return std::nullopt;
 }
 
-/// `--only SEED [--bug NAME] [--restores] [--tell]`: one scene, again.
+/// `--only SEED [--bug NAME] [--tell]`: one scene, again.
 int replay(std::span<char* const> arguments) {
   SceneOptions options;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
@@ -331,8 +331,6 @@ int replay(std::span<char* const> arguments) {
       const auto bug = bug_of(arguments[++i]);
       if (!bug) return 2;
       options.planted = *bug;
-    } else if (argument == "--restores") {
-      options.restores = true;
     } else if (argument == "--tell") {
       options.tell = true;
     } else {

@@ -218,6 +218,8 @@ TEST_F(PodStore, TakesARestoredUpstreamAsTheTruthAndForgetsItsHistory) {
   EXPECT_EQ(reader_.events(allowed(), listed.position, 10).error().code, ErrorCode::kExpired);
   EXPECT_EQ(reader_.freshness().revision, Revision{6});
   EXPECT_EQ(store_.stats().restores, 1u);
+  EXPECT_EQ(reader_.watch_from(allowed(), {30}).error().code, ErrorCode::kExpired);
+  EXPECT_TRUE(reader_.watch_from(allowed(), {31})) << "no such revision was seen before";
   store_.apply(EventType::kModified, pod({.name = "a", .revision = 7}));
   EXPECT_EQ(events_after(6), (Lines{"MODIFIED default/a@7"}));
 }

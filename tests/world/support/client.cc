@@ -65,6 +65,11 @@ Revision Client::last_change() const {
   return history.empty() ? 0 : history.back()->revision;
 }
 
+void Client::be_calm() {
+  calm_ = true;
+  started_again_ = s_.model.restored();
+}
+
 void Client::note_position() { seen_.at(instance_) = judge_.position(); }
 
 Task<void> Client::run() {
@@ -73,6 +78,7 @@ Task<void> Client::run() {
       instance_ = s_.world.random().below(s_.instances);
       judge_.forget();
     }
+    if (std::exchange(started_again_, false)) judge_.forget();
     if (judge_.knows_nothing()) {
       auto listing = list();
       co_await std::move(listing);

@@ -55,7 +55,10 @@ class Client {
   /// Until its task is stopped.
   base::Task<void> run();
   /// From now on it neither lingers nor leaves.
-  void be_calm() { calm_ = true; }
+  /// From now on it takes what it is given without a pause. Nothing tells a client that its
+  /// revision is of a history that a restore took back, once the new one has passed it: whoever
+  /// restores a backup has to start the clients again.
+  void be_calm();
   [[nodiscard]] bool is_current() const { return judge_.is_current(); }
   [[nodiscard]] std::uint64_t events() const { return judge_.events(); }
   [[nodiscard]] std::uint64_t lists() const noexcept { return lists_; }
@@ -86,6 +89,7 @@ class Client {
   Judge judge_;
   std::size_t instance_ = 0;
   bool calm_ = false;
+  bool started_again_ = false;
   std::uint64_t lists_ = 0, resumed_ = 0, states_ = 0;
   std::array<Revision, ModelServer::kInstancesMax> seen_{};  ///< the newest, of each replica
   std::optional<std::pair<std::string, Json>> held_back_;    ///< with a bug

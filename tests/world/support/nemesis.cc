@@ -141,7 +141,8 @@ void Nemesis::vex_upstream(View& view) {
       break;
     default:
       if (!options_.restores) break;
-      model_.restore(model_.revision() - chance(30));
+      // A backup is not of this moment: that far back, what was lost shows in more than one object.
+      model_.restore(model_.revision() - std::min(20 + chance(300), model_.revision() / 2));
       server_.restart();
       break;
   }

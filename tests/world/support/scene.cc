@@ -34,6 +34,8 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr Duration kConvergeMax = seconds(60);
+/// A restored upstream may be silent about it: then two watches have to count as frozen first.
+constexpr Duration kConvergeAfterRestoreMax = seconds(300);
 constexpr Duration kCapsEvery = seconds(1), kCapsEveryInLong = seconds(30);
 constexpr std::size_t kWiresMax = 64;
 constexpr std::size_t kUnsentBytesMax = 4 << 20;
@@ -52,7 +54,7 @@ struct Cast {
     chaos = seconds(40 + one_of(120));
     small_history = one_of(4) == 0;
     nemesis.pause = milliseconds(1'000 << one_of(4));
-    nemesis.restores = one_of(20) == 0 && options.restores;
+    nemesis.restores = one_of(20) < 2;
     if (options.is_long()) be_long(one_of);
     if (planted == Bug::kNone) return;
     // What hides a planted bug says nothing of the oracles.
@@ -196,6 +198,7 @@ class Scene {
 
   Task<void> converge() {
     const auto since = world_.clock().now();
+    const auto most = model_.restored() ? kConvergeAfterRestoreMax : kConvergeMax;
     std::string missing;
     do {
       auto looking = what_is_missing();
@@ -205,8 +208,8 @@ class Scene {
       if (missing.empty()) co_return;
       auto waiting = world_.clock().sleep_for(seconds(1));
       co_await std::move(waiting);
-    } while (convergence_ < kConvergeMax);
-    verdict_.violated("liveness: 60 s after the last fault " + missing);
+    } while (convergence_ < most);
+    verdict_.violated("liveness: long after the last fault " + missing);
   }
 
   Task<std::string> what_is_missing() {
@@ -312,7 +315,6 @@ SceneReport run_scene(const SceneOptions& options) { return Scene(options).run()
 std::string replay_line(const SceneOptions& options) {
   std::string line =
       "replay: build/release/tests/proofs/prove_simulation --only " + std::to_string(options.seed);
-  if (options.restores) line += " --restores";
   if (options.planted != Bug::kNone) line += std::string(" --bug ") + to_string(options.planted);
   return line;
 }

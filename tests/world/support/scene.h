@@ -21,10 +21,6 @@ struct SceneOptions {
   /// intervals, long absences, watches that end in peace.
   [[nodiscard]] bool is_long() const noexcept;
   bool tell = false;  ///< what the instances log goes to standard error
-  /// In some scenes upstream is restored from a backup. Off, since one fault of it is known and not
-  /// mended yet: where upstream has passed the revision that a replica has seen before the replica
-  /// looks again, nothing tells of the restore, and what the lost history changed last stays.
-  bool restores = false;
 };
 
 /// What a scene showed.

@@ -1,4 +1,4 @@
-#include "pkg/kube/restore_notice.h"
+#include "pkg/kube/shared_doubt.h"
 
 #include "pkg/runtime/simulated_world.h"
 
@@ -7,15 +7,15 @@
 namespace podkeeper::kube {
 namespace {
 
-TEST(RestoreNotice, ReachesAllButWhoFoundIt) {
+TEST(SharedDoubt, ReachesAllButWhomItComesFrom) {
   runtime::SimulatedWorld world(1);
   ReflectorDoubt pods(world.clock()), nodes(world.clock()), gone(world.clock());
-  RestoreNotice notice;
-  for (const ReflectorDoubt& reflector : {pods, nodes, gone}) notice.add(reflector);
-  notice.remove(gone);
-  notice.tell(pods, "pods");
+  SharedDoubt shared;
+  for (const ReflectorDoubt& reflector : {pods, nodes, gone}) shared.add(reflector);
+  shared.remove(gone);
+  shared.raise(pods, "no word of a change");
   EXPECT_EQ(pods.reason(), "");
-  EXPECT_EQ(nodes.reason(), "upstream was restored, as the list of pods shows");
+  EXPECT_EQ(nodes.reason(), "no word of a change");
   EXPECT_EQ(gone.reason(), "");
 }
 
