@@ -16,7 +16,7 @@ namespace podkeeper::kube {
 
 class SharedDoubt;
 
-/// Where a reflector puts what it hears; state::MirrorWriter is one. Called by one task at a time.
+/// Where a reflector puts what it hears; state::Store is one. Called by one task at a time.
 class MirrorSink {
  public:
   virtual ~MirrorSink() = default;
@@ -92,9 +92,8 @@ class Reflector {
   /// Whether upstream has it and it cannot be read, so that it is not in the mirror. Thread-safe.
   [[nodiscard]] bool quarantined(std::string_view key) const;
   /// What was heard is in doubt: ends the watch and lists again, at once, and so do those that
-  /// share its doubts. A LIST that is under way
-  /// when this is called does not count, one that begins later does. `reason` is for the log.
-  /// Thread-safe; never waits.
+  /// share its doubts. A LIST that is under way when this is called does not count, one that begins
+  /// later does. `reason` is for the log. Thread-safe; never waits.
   void relist(std::string reason);
 
   /// An upstream's Retry-After beyond this is cut down to it.
