@@ -105,7 +105,7 @@ Settings standalone_defaults();
 /// Rules that concern more than one setting, and what this version does not offer.
 base::Result<void> check(const Settings& settings);
 
-/// A duration as Go writes it, in whole units: "90s", "1m30s", "500ms", "0".
+/// A duration as Go writes it, in whole units: "90s", "1m30s", "500ms", "0"; up to 8760h, a year.
 base::Result<base::Duration> parse_duration(std::string_view text);
 
 /// Host and port of an --apiserver URL, which is plain HTTP: TLS needs a kubeconfig.

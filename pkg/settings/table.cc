@@ -299,12 +299,25 @@ const SettingInfo kTable[] = {
      get<&S::verbosity>},
 };
 
+constexpr base::Duration kDurationMax = std::chrono::hours(24 * 365);
+
+/// Zero where there is no such unit.
+base::Duration unit_of(std::string_view name) {
+  if (name == "ms") return std::chrono::milliseconds(1);
+  if (name == "s") return std::chrono::seconds(1);
+  if (name == "m") return std::chrono::minutes(1);
+  if (name == "h") return std::chrono::hours(1);
+  return base::Duration::zero();
+}
+
 }  // namespace
 
 std::span<const SettingInfo> all_settings() { return kTable; }
 
 Result<base::Duration> parse_duration(std::string_view text) {
-  const auto fail = [&] { return wrong(text, "a duration such as 90s, 1m30s or 500ms"); };
+  const auto fail = [&] {
+    return wrong(text, "a duration such as 90s, 1m30s or 500ms, 8760h at most");
+  };
   base::Duration total{};
   std::string_view rest = text;
   if (rest == "0") rest = "0s";
@@ -312,21 +325,12 @@ Result<base::Duration> parse_duration(std::string_view text) {
   while (!rest.empty()) {
     std::int64_t number = 0;
     const auto [end, ec] = std::from_chars(rest.data(), rest.data() + rest.size(), number);
-    if (ec != std::errc{} || number < 0 || number > 1'000'000'000) return fail();
+    if (ec != std::errc{} || number < 0) return fail();
     rest.remove_prefix(static_cast<std::size_t>(end - rest.data()));
     const std::size_t unit_length = std::min(rest.find_first_of("0123456789"), rest.size());
-    const std::string_view unit = rest.substr(0, unit_length);
-    if (unit == "ms") {
-      total += std::chrono::milliseconds(number);
-    } else if (unit == "s") {
-      total += std::chrono::seconds(number);
-    } else if (unit == "m") {
-      total += std::chrono::minutes(number);
-    } else if (unit == "h" && number <= 24 * 365) {
-      total += std::chrono::hours(number);
-    } else {
-      return fail();
-    }
+    const base::Duration unit = unit_of(rest.substr(0, unit_length));
+    if (unit == base::Duration::zero() || number > (kDurationMax - total) / unit) return fail();
+    total += number * unit;
     rest.remove_prefix(unit_length);
   }
   return total;

@@ -97,6 +97,8 @@ TEST_F(SettingsTest, RefusesInOneLineThatNamesTheSettingAndTheWayOut) {
       {{"--standalone", "--sim-pods=-1"}, {"--sim-pods", "-1"}},
       {{"--standalone", "--history-bytes=1Z"}, {"--history-bytes", "1Z", "64MiB"}},
       {{"--standalone", "--request-timeout=5"}, {"--request-timeout", "5", "90s"}},
+      {{"--standalone", "--request-timeout=335544331m"}, {"335544331m", "8760h"}},
+      {{"--standalone", "--request-timeout=8760h1ms"}, {"8760h1ms", "8760h"}},
       {{"--standalone", "--watch-idle-timeout=10ms"}, {"--watch-idle-timeout"}},
       {{"--standalone", "--audit-interval=10ms"}, {"--audit-interval", "60s"}},
       {{"--standalone", "--logging-format=xml"}, {"--logging-format", "xml", "json"}},
