@@ -16,13 +16,20 @@ namespace podkeeper::kube {
 
 class SharedDoubt;
 
+/// What a LIST shows of the watches before it.
+enum class WatchProof {
+  kNone,      ///< they may have told everything
+  kUntold,    ///< they passed over a change, or told it in other bytes
+  kRestored,  ///< upstream was restored to an older state: they told of a history that is no more
+};
+
 /// Where a reflector puts what it hears; state::Store is one. Called by one task at a time.
 class MirrorSink {
  public:
   virtual ~MirrorSink() = default;
   /// A complete LIST at `revision`: whatever is not in it is gone. The sink diffs it against what
-  /// it holds; true where that proves that upstream was restored to an older state.
-  virtual bool replace(std::vector<std::unique_ptr<Object>> objects, Revision revision) = 0;
+  /// it holds.
+  virtual WatchProof replace(std::vector<std::unique_ptr<Object>> objects, Revision revision) = 0;
   /// One event, in order.
   virtual void apply(EventType type, std::unique_ptr<Object> object) = 0;
   /// Evidence without an event (bookmark, probe) that everything up to `revision` has been seen.

@@ -186,10 +186,18 @@ base::Result<void> Reflector::State::take_state(std::string_view verb, DecodedLi
                                  {"revision", at.value},
                                  {"reason", gap.empty() ? std::string_view("start") : gap}});
   quarantine.replace(state.quarantined);
-  if (sink.replace(std::move(state.items), at)) {
-    telemetry::log_error("upstream was restored to an older state, which was taken",
-                         {{"resource", name}, {"seen", revision.value}, {"revision", at.value}});
-    share_doubt("upstream was restored, as the list of " + name + " shows");
+  switch (sink.replace(std::move(state.items), at)) {
+    case WatchProof::kNone:
+      break;
+    case WatchProof::kUntold:
+      telemetry::log_warn("a list shows what no watch told, clients start over",
+                          {{"resource", name}, {"seen", revision.value}, {"revision", at.value}});
+      break;
+    case WatchProof::kRestored:
+      telemetry::log_error("upstream was restored to an older state, which was taken",
+                           {{"resource", name}, {"seen", revision.value}, {"revision", at.value}});
+      share_doubt("upstream was restored, as the list of " + name + " shows");
+      break;
   }
   revision = at;
   return {};

@@ -59,7 +59,8 @@ bool of_another_history(IndexView held, std::vector<RecordRef>& listed, kube::Re
 
 class Differ {
  public:
-  Differ(kube::Revision revision, bool restored) : revision_(revision), restored_(restored) {}
+  Differ(kube::Revision revision, kube::Revision seen, bool restored)
+      : revision_(revision), seen_(seen), restored_(restored) {}
 
   void only_held(const Record& held) { deletions_.push_back({kDeleted, revision_, {}, &held}); }
 
@@ -71,8 +72,7 @@ class Differ {
   void both(const Record& held, RecordRef listed) {
     const kube::Object& old = held.object();
     const kube::Object& now = listed->object();
-    if (old.uid == now.uid && old.revision == now.revision) {
-      if (old.body != now.body) return rewritten(std::move(listed));
+    if (old.uid == now.uid && old.revision == now.revision && old.body == now.body) {
       content_.emplace_back(&held);
       return;
     }
@@ -84,16 +84,12 @@ class Differ {
     if (old.uid == now.uid) {
       changes_.push_back({kModified, now.revision, listed, &held});
     } else {
-      // It was deleted some time before the new one was made, so before the new one's revision.
-      const kube::Revision gone{now.revision.value == 0 ? 0 : now.revision.value - 1};
+      // It was deleted some time before the new one was made, but after what was seen.
+      const bool at_once = now.revision.value <= seen_.value + 1;
+      const kube::Revision gone{now.revision.value - (at_once ? 0 : 1)};
       changes_.push_back({kDeleted, gone, {}, &held});
       changes_.push_back({kAdded, now.revision, listed, nullptr});
     }
-    content_.push_back(std::move(listed));
-  }
-
-  void rewritten(RecordRef listed) {
-    rewritten_.push_back(listed);
     content_.push_back(std::move(listed));
   }
 
@@ -102,21 +98,29 @@ class Differ {
       return std::pair(change.revision, change.type != kDeleted);
     });
     std::ranges::move(deletions_, std::back_inserter(changes_));
+    const kube::WatchProof proof = what_is_proved();
     return {.changes = std::move(changes_),
             .content = std::move(content_),
             .stale = stale_ + doubled,
-            .rewritten = std::move(rewritten_),
-            .restored = restored_};
+            .proof = proof};
   }
 
  private:
   using enum kube::EventType;
+
+  [[nodiscard]] kube::WatchProof what_is_proved() const {
+    if (restored_) return kube::WatchProof::kRestored;
+    const bool untold = std::ranges::any_of(
+        changes_, [&](const ResyncChange& change) { return change.revision <= seen_; });
+    return untold ? kube::WatchProof::kUntold : kube::WatchProof::kNone;
+  }
+
   const kube::Revision revision_;
+  const kube::Revision seen_;
   const bool restored_;
   std::vector<ResyncChange> changes_;
   std::vector<ResyncChange> deletions_;
   std::vector<RecordRef> content_;
-  std::vector<RecordRef> rewritten_;
   std::uint64_t stale_ = 0;
 };
 
@@ -126,7 +130,7 @@ Resync diff(IndexView held, std::vector<std::unique_ptr<kube::Object>> objects,
             kube::Revision revision, kube::Revision seen) {
   std::uint64_t doubled = 0;
   std::vector<RecordRef> listed = sorted_records(std::move(objects), doubled);
-  Differ differ(revision, revision < seen || of_another_history(held, listed, revision));
+  Differ differ(revision, seen, revision < seen || of_another_history(held, listed, revision));
   merge(
       held, listed, [&](const Record& old) { differ.only_held(old); },
       [&](RecordRef& now) { differ.only_listed(std::move(now)); },

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "pkg/kube/object.h"
+#include "pkg/kube/reflector.h"
 #include "pkg/state/ordered_index.h"
 #include "pkg/state/record.h"
 
@@ -30,19 +31,19 @@ struct Resync {
   std::vector<RecordRef> content;
   std::uint64_t stale =
       0;  ///< objects of the LIST that were older than the ones held, or doubled; left out
-  /// What the LIST shows in other bytes than held at the same revision: another version of the API
-  /// server wrote it, or a restore nobody can prove. No event tells of it, as upstream has none.
-  std::vector<RecordRef> rewritten;
-  /// Upstream was restored to an older state: the LIST is the truth, whatever revisions say, and
-  /// what was told before is of a history that is no more.
-  bool restored = false;
+  /// kRestored: the LIST is the truth, whatever revisions say.
+  kube::WatchProof proof = kube::WatchProof::kNone;
 };
 
 /// Pure: compares a LIST at `revision` with the records of `held`, which is in key order, lives as
-/// long as the result and has seen `seen`. Two things prove a restore: the LIST is older than what
-/// was seen; or it shows an object older than the one held, which it is too new not to know (the
-/// new history passed what was seen before anyone looked). O(n), plus O(n log n) where the LIST is
-/// not in key order.
+/// long as the result and has seen `seen`. O(n), plus O(n log n) where the LIST is not in key
+/// order.
+///
+/// Two things prove a restore: the LIST is older than what was seen; or it shows an object older
+/// than the one held, which it is too new not to know (the new history passed what was seen before
+/// anyone looked). Any other change at or below `seen` proves that a watch did not tell it:
+/// upstream dropped it, or was restored, or another version of it writes the same revision in other
+/// bytes.
 Resync diff(IndexView held, std::vector<std::unique_ptr<kube::Object>> objects,
             kube::Revision revision, kube::Revision seen);
 

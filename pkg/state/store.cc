@@ -120,25 +120,28 @@ Store::~Store() {
   delete s.root.load(std::memory_order_relaxed);
 }
 
-bool Store::replace(std::vector<std::unique_ptr<kube::Object>> objects, kube::Revision revision) {
+kube::WatchProof Store::replace(std::vector<std::unique_ptr<kube::Object>> objects,
+                                kube::Revision revision) {
   State& s = *state_;
-  bool restored = false;
+  auto proof = kube::WatchProof::kNone;
   {
     const base::Lock lock(s.writing);
-    restored = s.replace(std::move(objects), revision);
+    proof = s.replace(std::move(objects), revision);
   }
   s.wakeups.notify_all();
-  return restored;
+  return proof;
 }
 
-bool Store::State::replace(std::vector<std::unique_ptr<kube::Object>> objects, kube::Revision at) {
+kube::WatchProof Store::State::replace(std::vector<std::unique_ptr<kube::Object>> objects,
+                                       kube::Revision at) {
   const base::MonotonicTime now = clock.now();
   const bool first = !synced && by_key.view().size() == 0;
   Resync resync = diff(by_key.view(), std::move(objects), at, revision);
   // Without a history that is worth telling, the log starts at this LIST.
-  const bool silent = resync.restored || first;
+  const bool silent = first || resync.proof != kube::WatchProof::kNone;
   count(stale, resync.stale);
-  if (resync.restored) {
+  if (resync.proof == kube::WatchProof::kUntold) count(untold);
+  if (resync.proof == kube::WatchProof::kRestored) {
     count(restores);
     lost = std::max(lost, revision);
   }
@@ -161,7 +164,7 @@ bool Store::State::replace(std::vector<std::unique_ptr<kube::Object>> objects, k
   evidence = now;
   synced = true;
   publish();
-  return resync.restored;
+  return resync.proof;
 }
 
 void Store::State::take(Resync& resync) {
@@ -172,7 +175,6 @@ void Store::State::take(Resync& resync) {
       map.erase(change.held->key());
     }
   }
-  for (const RecordRef& record : resync.rewritten) map.put(record);
   std::vector<const Record*> sorted;
   std::vector<const Record*> on_nodes;
   sorted.reserve(resync.content.size());
@@ -315,6 +317,7 @@ StoreStats Store::stats() const {
   stats.stale_events = s.stale.load(kRelaxed);
   stats.unknown_deletions = s.unknown_deletions.load(kRelaxed);
   stats.disorders = s.disorders.load(kRelaxed);
+  stats.untold = s.untold.load(kRelaxed);
   stats.restores = s.restores.load(kRelaxed);
   return stats;
 }

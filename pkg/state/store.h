@@ -107,7 +107,9 @@ struct StoreStats {
   std::uint64_t stale_events = 0;       ///< older than what is held, or again what is held: ignored
   std::uint64_t unknown_deletions = 0;  ///< of objects not held: ignored
   std::uint64_t disorders = 0;  ///< newer for their object, but older than an event before: taken
-  std::uint64_t restores = 0;  ///< LISTs that proved that upstream was restored: taken as the truth
+  // What a LIST proved, which is the truth then; whoever watches starts over.
+  std::uint64_t untold = 0;    ///< that watches passed over a change
+  std::uint64_t restores = 0;  ///< that upstream was restored
 };
 
 /// Everything podkeeper believes about one resource: a concurrent map for point reads, a
@@ -134,11 +136,11 @@ class Store final : public kube::MirrorSink {
   // The one writer; one call at a time. Begins with replace(); until then nothing counts as synced.
   /// Diffed resync: what the LIST lacks is deleted at the LIST's revision, what differs is changed
   /// at its own, what is unchanged makes no event (see resync.h for the order). The first one makes
-  /// no events: the log begins at its revision. A LIST that proves that upstream was restored (see
-  /// resync.h) is taken as the truth, the log begins anew, and the answer is true. Readers see all
-  /// of it at once. O(n).
-  bool replace(std::vector<std::unique_ptr<kube::Object>> objects,
-               kube::Revision revision) override;
+  /// no events: the log begins at its revision. So it does at a LIST that proves something of the
+  /// watches before it (see resync.h): no event that could be told now would reach those who have
+  /// passed its revision. Readers see all of it at once. O(n).
+  kube::WatchProof replace(std::vector<std::unique_ptr<kube::Object>> objects,
+                           kube::Revision revision) override;
   /// Idempotent. ADDED of what is held is MODIFIED and the reverse; an event that is not newer than
   /// what is held, a deletion of what is not held, or an addition below the store's revision is
   /// ignored and counted; another uid under a held name makes a DELETED first. One wakeup an event.

@@ -89,7 +89,7 @@ struct Store::State {
   std::atomic<base::MonotonicTime> confirmed{base::MonotonicTime{}};
 
   std::atomic<std::size_t> record_bytes{0};
-  std::atomic<std::uint64_t> stale{0}, unknown_deletions{0}, disorders{0}, restores{0};
+  std::atomic<std::uint64_t> stale{0}, unknown_deletions{0}, disorders{0}, untold{0}, restores{0};
 
   /// The caller holds a guard for as long as it uses the root.
   [[nodiscard]] const Root& current(const base::Epoch::Guard& /*guard*/) const noexcept {
@@ -98,7 +98,7 @@ struct Store::State {
 
   [[nodiscard]] Freshness freshness(const Root& of) const;
 
-  bool replace(std::vector<std::unique_ptr<kube::Object>> objects, kube::Revision at)
+  kube::WatchProof replace(std::vector<std::unique_ptr<kube::Object>> objects, kube::Revision at)
       PK_REQUIRES(writing);
   /// False when the event was ignored.
   bool apply(kube::EventType type, std::unique_ptr<kube::Object> object) PK_REQUIRES(writing);

@@ -192,11 +192,12 @@ class ScriptedUpstream {
 /// "at 9".
 class NotingSink final : public MirrorSink {
  public:
-  bool replace(std::vector<std::unique_ptr<Object>> objects, Revision revision) override {
+  WatchProof replace(std::vector<std::unique_ptr<Object>> objects, Revision revision) override {
     std::string line = "list " + to_string(revision) + ":";
     for (const auto& object : objects) line += " " + text(*object);
     notes.push_back(line);
-    return revision < std::exchange(seen_, revision);
+    const bool back = revision < std::exchange(seen_, revision);
+    return back ? WatchProof::kRestored : WatchProof::kNone;
   }
   void apply(EventType type, std::unique_ptr<Object> object) override {
     notes.push_back(std::string(to_string(type)) + " " + text(*object));

@@ -11,6 +11,7 @@
 namespace podkeeper::state {
 namespace {
 
+using kube::WatchProof;
 using testing::batch;
 using testing::PodSpec;
 
@@ -76,7 +77,7 @@ TEST_F(Diff, LeavesOutAnObjectOlderThanTheOneHeldWhereTheListMayNotKnowIt) {
   EXPECT_EQ(changes(resync), Lines{});
   EXPECT_EQ(testing::text(resync.content), (Lines{"default/a@9"}));
   EXPECT_EQ(resync.stale, 1u);
-  EXPECT_FALSE(resync.restored);
+  EXPECT_EQ(resync.proof, WatchProof::kNone);
 }
 
 TEST_F(Diff, TakesTheListAsItIsWhereItLacksAChangeThatItHadToKnow) {
@@ -87,7 +88,7 @@ TEST_F(Diff, TakesTheListAsItIsWhereItLacksAChangeThatItHadToKnow) {
                                      PodSpec{.name = "b", .revision = 8, .phase = "Failed"},
                                      PodSpec{.name = "c", .revision = 5}),
                                20, /*seen=*/10);
-  EXPECT_TRUE(resync.restored);
+  EXPECT_EQ(resync.proof, WatchProof::kRestored);
   EXPECT_EQ(resync.stale, 0u);
   EXPECT_EQ(testing::text(resync.content), (Lines{"default/a@7", "default/b@8", "default/c@5"}));
   EXPECT_EQ(resync.content[1]->object().pod()->phase, "Failed");
@@ -99,19 +100,40 @@ TEST_F(Diff, TakesTheListAsItIsAfterARestore) {
   const Resync resync = listed(batch(PodSpec{.name = "a", .revision = 7},
                                      PodSpec{.name = "b", .revision = 8, .phase = "Failed"}),
                                8, /*seen=*/9);
-  EXPECT_TRUE(resync.restored);
+  EXPECT_EQ(resync.proof, WatchProof::kRestored);
   EXPECT_EQ(testing::text(resync.content), (Lines{"default/a@7", "default/b@8"}));
   EXPECT_EQ(resync.content[1]->object().pod()->phase, "Failed")
       << "a revision that was given out twice does not mean the same object";
 }
 
-TEST_F(Diff, TakesOtherBytesOfTheSameRevisionWithoutAnEvent) {
+TEST_F(Diff, ProvesThatWatchesDidNotTellWhatTheyPassed) {
+  const PodSpec held{.name = "a", .revision = 9, .phase = "Running"};
+  const PodSpec other{.name = "b", .revision = 15};
+  const PodSpec rewritten{.name = "a", .revision = 9, .phase = "Failed"};
+  const PodSpec changed{.name = "a", .revision = 14};
+  const PodSpec another{.name = "a", .revision = 20, .uid = "another"};
+  hold(held);
+  const auto proof = [&](auto objects, std::uint64_t at, std::uint64_t seen) {
+    return listed(std::move(objects), at, seen).proof;
+  };
+  EXPECT_EQ(proof(batch(rewritten), 30, 20), WatchProof::kUntold);
+  EXPECT_EQ(proof(batch(changed), 30, 20), WatchProof::kUntold);
+  EXPECT_EQ(proof(batch(held, other), 30, 20), WatchProof::kUntold);
+  EXPECT_EQ(proof(batch(another), 30, 20), WatchProof::kUntold);
+  EXPECT_EQ(proof(batch(), 20, 20), WatchProof::kUntold) << "the deletion was passed";
+
+  EXPECT_EQ(proof(batch(held), 20, 20), WatchProof::kNone);
+  EXPECT_EQ(proof(batch(changed), 30, 13), WatchProof::kNone);
+  EXPECT_EQ(proof(batch(held, other), 30, 14), WatchProof::kNone);
+  EXPECT_EQ(proof(batch(another), 30, 19), WatchProof::kNone);
+  EXPECT_EQ(proof(batch(), 21, 20), WatchProof::kNone);
+}
+
+TEST_F(Diff, TakesOtherBytesOfTheSameRevision) {
   hold({.name = "a", .revision = 9, .phase = "Running"});
   const Resync resync =
       listed(batch(PodSpec{.name = "a", .revision = 9, .phase = "Failed"}), 20, /*seen=*/20);
-  EXPECT_EQ(changes(resync), Lines{});
-  EXPECT_FALSE(resync.restored);
-  EXPECT_EQ(testing::text(resync.rewritten), (Lines{"default/a@9"}));
+  EXPECT_EQ(changes(resync), (Lines{"MODIFIED default/a@9"}));
   EXPECT_EQ(resync.content[0]->object().pod()->phase, "Failed");
 }
 

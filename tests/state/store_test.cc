@@ -20,6 +20,7 @@ using namespace std::chrono_literals;
 using base::ErrorCode;
 using kube::EventType;
 using kube::Revision;
+using kube::WatchProof;
 using testing::allowed;
 using testing::batch;
 using testing::pod;
@@ -227,21 +228,28 @@ TEST_F(PodStore, TakesARestoredUpstreamAsTheTruthAndForgetsItsHistory) {
 TEST_F(PodStore, ForgetsItsHistoryWhereARestoredUpstreamHasPassedItMeanwhile) {
   store_.apply(EventType::kModified, pod({.name = "a", .revision = 30}));
   const auto listed = reader_.list_and_position(allowed(), {}).value();
-  EXPECT_TRUE(store_.replace(
-      batch(PodSpec{.name = "a", .revision = 3}, PodSpec{.name = "c", .revision = 35}), {40}));
+  const auto proof = store_.replace(
+      batch(PodSpec{.name = "a", .revision = 3}, PodSpec{.name = "c", .revision = 35}), {40});
+  EXPECT_EQ(proof, WatchProof::kRestored);
   EXPECT_EQ(list(), (Lines{"default/a@3", "default/c@35"}));
   EXPECT_EQ(reader_.events(allowed(), listed.position, 10).error().code, ErrorCode::kExpired);
   EXPECT_EQ(store_.stats().restores, 1u);
 }
 
-TEST_F(PodStore, ServesTheListsBytesWhereOnlyTheyDiffer) {
+TEST_F(PodStore, LetsWatchersStartOverWhereAListShowsWhatNoWatchTold) {
+  store_.progress({20});
   const auto listed = reader_.list_and_position(allowed(), {}).value();
-  store_.replace(batch(PodSpec{.name = "a", .revision = 3, .node = "n1", .phase = "Failed"},
-                       PodSpec{.name = "b", .revision = 5, .uid = "uid-b", .node = "n2"}),
-                 {10});
+  const auto proof =
+      store_.replace(batch(PodSpec{.name = "a", .revision = 3, .node = "n1", .phase = "Failed"},
+                           PodSpec{.name = "b", .revision = 14, .uid = "uid-b", .node = "n2"}),
+                     {30});
+  EXPECT_EQ(proof, WatchProof::kUntold);
+  EXPECT_EQ(store_.stats().untold, 1u);
+  EXPECT_EQ(list(), (Lines{"default/a@3", "default/b@14"}));
   EXPECT_EQ(reader_.get(allowed(), {"default", "a"})->object().pod()->phase, "Failed");
-  EXPECT_EQ(reader_.list(allowed(), {})->records.front()->object().pod()->phase, "Failed");
-  EXPECT_TRUE(reader_.events(allowed(), listed.position, 10)->empty());
+  EXPECT_EQ(reader_.events(allowed(), listed.position, 10).error().code, ErrorCode::kExpired);
+  EXPECT_EQ(reader_.watch_from(allowed(), {20}).error().code, ErrorCode::kExpired);
+  EXPECT_EQ(events_after(30), Lines{});
 }
 
 TEST_F(PodStore, AgesUntilThereIsNewEvidence) {
