@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::size_t kCommonLimits[] = {16,   64,   100,  253,   1000,  1024,
                                          2048, 4096, 8192, 16384, 65536, 131072};
+constexpr std::size_t kOftenUpTo = 4096;
 constexpr std::string_view kScalars[] = {
     "null",  "true",          "0",  "-1", "1e400",       "\"\"",       "1.5",
     "\"a\"", "1099511627776", "{}", "[]", "\"\\ud800\"", "\"\\u0000\""};
@@ -72,9 +73,12 @@ std::string_view pick(Dice& dice, std::initializer_list<std::string_view> words)
 
 std::size_t length(Dice& dice, std::span<const std::size_t> limits) {
   if (!one_in(dice, 24)) return dice.below(16);
-  const bool own = !limits.empty() && !one_in(dice, 4);
-  const std::size_t limit =
-      own ? limits[dice.below(limits.size())] : kCommonLimits[dice.below(std::size(kCommonLimits))];
+  const std::span<const std::size_t> known =
+      limits.empty() || one_in(dice, 4) ? std::span(kCommonLimits) : limits;
+  std::size_t limit = 0;
+  // An input of 64 KiB takes as long as sixteen of 4 KiB, so it comes a sixteenth as often.
+  do limit = known[dice.below(known.size())];
+  while (!one_in(dice, 1 + limit / kOftenUpTo));
   return limit + dice.below(5) - std::min<std::size_t>(2, limit);
 }
 
