@@ -56,8 +56,8 @@ base::Task<void> Reflector::State::run() {
   }
 }
 
-base::Task<void> Reflector::State::wait_after(base::Error error) {
-  base::Duration wait = backoff.next();
+base::Task<void> Reflector::State::wait_after(base::Error error, base::MonotonicTime latest) {
+  base::Duration wait = std::min<base::Duration>(backoff.next(), latest - world.clock().now());
   if (error.retry_after.has_value() && error.retry_after->count() > 0) {
     wait = std::min<base::Duration>(*error.retry_after, kRetryAfterMax);
   }

@@ -100,8 +100,9 @@ struct Reflector::State {
   std::optional<WatchEnd> take_lines(LineBuffer& lines);
   std::optional<WatchEnd> take_line(std::string_view line, base::MonotonicTime arrived);
   void take_bookmark(Revision bookmark);
-  /// Waits as the error asks, or else by the backoff.
-  base::Task<void> wait_after(base::Error error);
+  /// Waits as the error asks, or else by the backoff, but not beyond `latest`.
+  base::Task<void> wait_after(base::Error error,
+                              base::MonotonicTime latest = base::MonotonicTime::max());
   void share_doubt(const std::string& reason);
   void set_error(std::string message);
   void count_list(telemetry::Counter* ReflectorMetrics::Results::* outcome);

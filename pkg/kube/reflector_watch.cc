@@ -103,13 +103,14 @@ base::Task<std::string> Reflector::State::watch_until_gap() {
     set_error(end.error.message);
     const bool at_once =
         advanced && !end.error.retry_after.has_value() && end.kind != WatchEnd::Kind::kRefused;
-    const bool lists_seldom = !just_listed || world.clock().now() - listed_at >= kListAgainAfter;
+    const auto list_again = listed_at + kListAgainAfter;
+    const bool lists_seldom = !just_listed || world.clock().now() >= list_again;
     if (expired && (at_once || lists_seldom)) co_return std::move(end.error.message);
     if (at_once) {
       telemetry::log_info("watch broke, going on", {{"resource", name}, {"err", end.error}});
       continue;
     }
-    auto waiting = wait_after(end.error);
+    auto waiting = expired ? wait_after(end.error, list_again) : wait_after(end.error);
     co_await std::move(waiting);
     const bool doubtful = silent_watches >= kSilentWatchesMax;
     if (doubtful || end.kind != WatchEnd::Kind::kBroken) co_return std::move(end.error.message);

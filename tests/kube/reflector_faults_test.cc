@@ -196,10 +196,17 @@ TEST(ReflectorFaults, ListsAgainAtOnceAfterA410InTheStreamOrAsStatus) {
 
 TEST(ReflectorFaults, WaitsBeforeListingAgainWhereEveryWatchIsTooOld) {
   const Step expired = watch_step({error_line(410, "Expired")});
-  Reflecting test({list_step(9, {}), expired, list_step(10, {}), expired, list_step(11, {})});
-  ASSERT_TRUE(test.until_noted(3));
+  constexpr std::size_t kLists = 10;
+  std::vector<Step> script;
+  for (std::size_t i = 0; i < kLists; ++i) {
+    script.push_back(list_step(9 + i, {}));
+    script.push_back(expired);
+  }
+  Reflecting test(std::move(script));
+  ASSERT_TRUE(test.until_noted(kLists));
   EXPECT_THAT(test.pause_before(2), first_wait());
   EXPECT_GE(test.pause_before(4), 2 * kFirstWait);
+  EXPECT_NEAR(test.pause_before(2 * kLists - 2), 30, 1) << "the longest backoff would be 60 s";
 }
 
 TEST(ReflectorFaults, ListsAgainAfterAWaitWhereTheErrorIsAnother) {
