@@ -70,7 +70,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   base::Task<bool> write_whole(Exchange& exchange, Response response);
   base::Task<base::Result<void>> write_text(std::string_view text, base::MonotonicTime by);
-  base::Task<base::Result<void>> write_gathered(const GatheredBody& body, base::MonotonicTime by);
+  base::Task<base::Result<void>> write_gathered(GatheredBody& body, base::MonotonicTime by);
   /// The next block must be taken within the write timeout, and everything `by` then.
   void grant_write_time(base::MonotonicTime by);
   /// Counts and logs that the client took too long.

@@ -130,10 +130,12 @@ base::Task<base::Result<void>> Connection::write_text(std::string_view text,
   co_return base::Result<void>{};
 }
 
-base::Task<base::Result<void>> Connection::write_gathered(const GatheredBody& body,
+base::Task<base::Result<void>> Connection::write_gathered(GatheredBody& body,
                                                           base::MonotonicTime by) {
   if (body.size <= kJoinBytesMax) {
-    for (const std::string_view piece : body.pieces) out_.append(piece);
+    do
+      for (const std::string_view piece : body.pieces) out_.append(piece);
+    while (body.next());
     co_return co_await write_head_and(kNoBody);
   }
   // Through one reused block: as fast as naming every piece to the system, and much faster over
@@ -141,19 +143,21 @@ base::Task<base::Result<void>> Connection::write_gathered(const GatheredBody& bo
   const BorrowedBlock block(core_->blocks);
   std::size_t filled = 0;
   const auto flush = [&] { return std::string_view(block.data(), std::exchange(filled, 0)); };
-  for (std::string_view piece : body.pieces) {
-    while (!piece.empty()) {
-      const std::size_t count = std::min(piece.size(), block.size() - filled);
-      std::memcpy(block.data() + filled, piece.data(), count);
-      filled += count;
-      piece.remove_prefix(count);
-      if (filled < block.size()) continue;
-      grant_write_time(by);
-      auto written = co_await write_head_and(flush());
-      if (!written) co_return written;
-      out_.clear();
+  do {
+    for (std::string_view piece : body.pieces) {
+      while (!piece.empty()) {
+        const std::size_t count = std::min(piece.size(), block.size() - filled);
+        std::memcpy(block.data() + filled, piece.data(), count);
+        filled += count;
+        piece.remove_prefix(count);
+        if (filled < block.size()) continue;
+        grant_write_time(by);
+        auto written = co_await write_head_and(flush());
+        if (!written) co_return written;
+        out_.clear();
+      }
     }
-  }
+  } while (body.next());
   if (filled == 0) co_return base::Result<void>{};
   grant_write_time(by);
   co_return co_await write_head_and(flush());

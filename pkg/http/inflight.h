@@ -46,7 +46,9 @@ class Inflight {
 class AnswerPieces {
  public:
   AnswerPieces(ServerCore& core, const Response& response) : core_(core) {
-    if (const auto* body = std::get_if<GatheredBody>(&response.body)) held_ = body->pieces.size();
+    if (const auto* body = std::get_if<GatheredBody>(&response.body)) {
+      held_ = body->pieces.size() + body->pieces_to_come;
+    }
     const std::size_t before = core_.answer_pieces.fetch_add(held_, std::memory_order_relaxed);
     admitted_ = before == 0 || before + held_ <= core_.limits.answer_pieces_max;
   }

@@ -72,10 +72,21 @@ struct Request {
 struct GatheredBody {
   std::vector<std::string_view> pieces;
   std::shared_ptr<const void> owner;
-  std::size_t size = 0;  ///< sum of the pieces
+  std::size_t size = 0;  ///< sum of all pieces
+  /// Where not all pieces are there from the start: puts the next ones into an empty vector, or
+  /// leaves it empty after the last. An answer that nobody takes holds only a few.
+  std::function<void(std::vector<std::string_view>&)> more = {};
+  std::size_t pieces_to_come = 0;  ///< from `more`
+
   void add(std::string_view piece) {
     pieces.push_back(piece);
     size += piece.size();
+  }
+  /// Makes `pieces` those that follow; false: there are none.
+  bool next() {
+    pieces.clear();
+    if (more) more(pieces);
+    return !pieces.empty();
   }
 };
 

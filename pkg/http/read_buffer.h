@@ -11,11 +11,11 @@
 namespace podkeeper::http {
 
 /// Bytes read and not yet used, in one piece, never more than `bytes_max`. It starts small, grows
-/// by doubling, and gives its memory back when empty, so that ten thousand idle connections cost 1
-/// KiB each. Not thread-safe.
+/// by doubling, and gives its memory back when empty, so that ten thousand idle connections cost
+/// half a KiB each. Not thread-safe.
 class ReadBuffer {
  public:
-  explicit ReadBuffer(std::size_t bytes_max, std::size_t bytes_first = 1024)
+  explicit ReadBuffer(std::size_t bytes_max, std::size_t bytes_first = 512)
       : bytes_max_(bytes_max), bytes_first_(std::min(bytes_first, bytes_max)) {}
 
   [[nodiscard]] std::string_view view() const noexcept { return {data_.get() + begin_, size()}; }

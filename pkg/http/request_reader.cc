@@ -8,8 +8,9 @@
 namespace podkeeper::http {
 namespace {
 
-constexpr std::size_t kBodyStepBytes =
-    64 * 1024;  ///< so that a large Content-Length alone reserves nothing
+// A body's room doubles with what came of it: a large Content-Length alone reserves nothing.
+constexpr std::size_t kBodyStepBytesMin = 1024;
+constexpr std::size_t kBodyStepBytesMax = 64 * 1024;
 constexpr std::string_view kVersionAndSpaces = "  HTTP/1.1";
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -119,7 +120,7 @@ base::Task<std::optional<NoRequest>> RequestReader::read_body(std::string& body,
   }
   std::size_t held = at_hand;
   while (held < wanted) {
-    body.resize(std::min(wanted, held + kBodyStepBytes));
+    body.resize(std::min(wanted, held + std::clamp(held, kBodyStepBytesMin, kBodyStepBytesMax)));
     const boost::asio::mutable_buffer into(body.data() + held, body.size() - held);
     const auto got = co_await stream_->read_some(into);
     if (!got) co_return unread(got.error(), Rejection::kBodyTimeout);

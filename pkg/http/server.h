@@ -59,8 +59,9 @@ struct ServerLimits {
   base::Duration write_timeout = std::chrono::seconds(10);
   /// A stream's client that takes nothing this long is cut.
   base::Duration stream_write_timeout = std::chrono::seconds(30);
-  /// What gathered answers under way may hold together beside the bytes they share: a LIST of n
-  /// objects is about 2n pieces. Beyond: 429 with Retry-After, unless it is the only one.
+  /// The pieces of which gathered answers under way may be together: a LIST of n objects is about
+  /// 2n, for which it holds 8n bytes beside those it shares. Beyond: 429 with Retry-After, unless
+  /// it is the only one.
   std::size_t answer_pieces_max = 2'000'000;
 };
 /// How many descriptors a Server may use at one time: its connections, those that are giving way,

@@ -70,7 +70,7 @@ class ConnectionTable {
 class BlockPool {
  public:
   static constexpr std::size_t kBlockBytes = 256 * 1024;
-  static constexpr std::size_t kLargeBlocksMax = 32;  ///< lent at one time; then small ones
+  static constexpr std::size_t kLargeBlocksMax = 16;  ///< lent at one time; then small ones
   static constexpr std::size_t kSmallBlockBytes = 16 * 1024;
   static constexpr std::size_t kBlocksKeptMax = 8;
   struct Block {

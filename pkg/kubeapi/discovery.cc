@@ -134,8 +134,9 @@ std::string version_json(std::string_view git_version) {
       R"(,"gitVersion":)" + json_string(git_version) +
       R"(,"gitCommit":"","gitTreeState":"clean","buildDate":"1970-01-01T00:00:00Z",)"
       R"("goVersion":"","compiler":"clang","platform":"linux/amd64"})";
-  const std::string_view pieces[] = {compact};
-  return indent_json(pieces);
+  http::GatheredBody json;
+  json.add(compact);
+  return indent_json(std::move(json));
 }
 
 /// FNV-1a: names a content; nobody gains by making two contents meet.

@@ -32,12 +32,10 @@ class Gather {
   void add_body(const kube::Object& object, std::size_t length,
                 std::optional<kube::Revision> revised);
 
-  /// Room for that many more pieces and records, so that a large answer holds no more than it
-  /// needs.
-  void reserve(std::size_t pieces, std::size_t records) {
-    body_.pieces.reserve(body_.pieces.size() + pieces);
-    kept_->records.reserve(kept_->records.size() + records);
-  }
+  /// The records' bodies, with `open` before the first, `between` two of them and `close` at the
+  /// end, which is the answer's. Their pieces are made while it is written. The texts are literals.
+  void end_with(std::vector<state::RecordRef> records, std::string_view open,
+                std::string_view between, std::string_view close);
 
   [[nodiscard]] const std::vector<std::string_view>& pieces() const noexcept {
     return body_.pieces;

@@ -112,15 +112,15 @@ constexpr std::array<std::int8_t, 256> reverse_alphabet() {
 
 }  // namespace
 
-std::string indent_json(std::span<const std::string_view> pieces) {
+std::string indent_json(http::GatheredBody json) {
   std::string out;
-  std::size_t size = 0;
-  for (const auto piece : pieces) size += piece.size();
-  out.reserve(size * 2);
+  out.reserve(json.size * 2);
   Indenter indenter(out);
-  for (const auto piece : pieces) {
-    for (const char c : piece) indenter.feed(c);
-  }
+  do {
+    for (const auto piece : json.pieces) {
+      for (const char c : piece) indenter.feed(c);
+    }
+  } while (json.next());
   return out;
 }
 

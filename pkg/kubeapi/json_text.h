@@ -1,6 +1,7 @@
 #pragma once
 
-#include <span>
+#include "pkg/http/message.h"
+
 #include <string>
 #include <string_view>
 
@@ -15,7 +16,7 @@ std::string_view first_value(std::string_view json) noexcept;
 
 /// The same JSON, indented by two spaces as Go's json.Indent does it; strings keep their escapes.
 /// O(n).
-std::string indent_json(std::span<const std::string_view> pieces);
+std::string indent_json(http::GatheredBody json);
 
 /// base64url without padding, as continue tokens use it.
 std::string base64url_encode(std::string_view bytes);

@@ -52,7 +52,7 @@ http::Scope scope_of(const ApiPath& path) {
 http::Response object_response(Gather gathered, bool pretty) {
   http::Response response;
   if (pretty) {
-    response.body = indent_json(gathered.pieces());
+    response.body = indent_json(std::move(gathered).finish());
   } else {
     response.body = std::move(gathered).finish();
   }

@@ -7,7 +7,6 @@
 namespace podkeeper::kubeapi {
 namespace {
 
-constexpr std::size_t kListFramePieces = 4;  ///< of a list of objects, beside two an object
 constexpr std::string_view kPartialHead =
     R"({"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1",)";
 constexpr std::string_view kTableHead =
@@ -147,7 +146,6 @@ void append_list(Gather& into, const Rendering& rendering, const Words& words,
                  const ListMetadata& metadata, std::vector<state::RecordRef> records) {
   const bool table = rendering.shape == Shape::kTable;
   const bool partial = rendering.shape == Shape::kPartialMetadata;
-  if (!table && !partial) into.reserve(kListFramePieces + 2 * records.size(), records.size());
   if (table) {
     into.add(kTableHead);
   } else if (partial) {
@@ -164,18 +162,13 @@ void append_list(Gather& into, const Rendering& rendering, const Words& words,
   } else {
     into.add(R"(},"items":[)");
   }
+  if (!table && !partial) return into.end_with(std::move(records), "{", ",{", "]}\n");
   bool first = true;
   for (auto& record : records) {
     const auto& object = record->object();
-    if (table || partial) {
-      if (!first) into.add(",");
-      table ? append_row(into, rendering, words, object, std::nullopt)
-            : append_partial(into, object, std::nullopt);
-    } else {
-      into.add(first ? "{" : ",{");
-      into.add(object.body);
-    }
-    first = false;
+    if (!std::exchange(first, false)) into.add(",");
+    table ? append_row(into, rendering, words, object, std::nullopt)
+          : append_partial(into, object, std::nullopt);
     into.keep(std::move(record));
   }
   into.add("]}\n");

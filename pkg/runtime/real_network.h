@@ -16,7 +16,7 @@ namespace podkeeper::runtime {
 class ChunkPool {
  public:
   static constexpr std::size_t kChunkBytes = 256 * 1024;
-  static constexpr std::size_t kLargeChunksMax = 32;  ///< lent at one time; then small ones
+  static constexpr std::size_t kLargeChunksMax = 16;  ///< lent at one time; then small ones
   static constexpr std::size_t kSmallChunkBytes = 16 * 1024;
   static constexpr std::size_t kChunksMax = 16;  ///< kept
 

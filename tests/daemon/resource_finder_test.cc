@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "daemon/mirrors.h"
+#include "tests/http/support/whole_text.h"
 #include "tests/simkube/support/widgets.h"
 
 // What --resources leads to, against the embedded cluster: found by discovery, mirrored, shown.
@@ -129,13 +130,7 @@ class Replica {
       auto answer = handler(std::move(request));
       response = co_await std::move(answer);
     });
-    std::string whole;
-    if (const auto* text = std::get_if<std::string>(&response.body)) {
-      whole = *text;
-    } else {
-      for (const auto piece : std::get<http::GatheredBody>(response.body).pieces) whole += piece;
-    }
-    return {response.status, Json::parse(whole, nullptr, false)};
+    return {response.status, Json::parse(http::whole_text(response), nullptr, false)};
   }
   /// The same request, the same answer from both; without what discovery or time make different.
   void expect_equal(const std::string& target, const std::string& accept = "") {

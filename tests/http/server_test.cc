@@ -119,6 +119,32 @@ TEST(Server, SendsGatheredBodiesWholeOnceAndInOrder) {
   }
 }
 
+TEST(Server, SendsPiecesThatAreMadeWhileItWrites) {
+  for (const std::size_t rounds : {0UL, 1UL, 3UL, 2'000UL}) {
+    Router router;
+    router.exact("/list", [rounds](Request) -> base::Task<Response> {
+      auto text = std::make_shared<std::string>("0123456789abcdef,");
+      GatheredBody body{.pieces = {}, .owner = text};
+      body.add("[");
+      body.size += rounds * 2 * text->size();
+      body.more = [text, left = rounds](std::vector<std::string_view>& pieces) mutable {
+        if (left == 0) return;
+        --left;
+        pieces.assign(2, *text);
+      };
+      Response response;
+      response.body = std::move(body);
+      co_return response;
+    });
+    House house(std::move(router));
+    const Talk talk = house.talk({"GET /list HTTP/1.1\r\nHost: a\r\n\r\n"});
+    std::string expected = "[";
+    for (std::size_t i = 0; i < 2 * rounds; ++i) expected += "0123456789abcdef,";
+    EXPECT_EQ(talk.body(), expected) << rounds;
+    EXPECT_FALSE(talk.closed);
+  }
+}
+
 TEST(Server, ContinuesTheCallersTraceOrBeginsOne) {
   House house;
   const std::string trace = "4bf92f3577b34da6a3ce929d0e0e4736";

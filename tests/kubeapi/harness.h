@@ -24,6 +24,8 @@
 #include <variant>
 #include <vector>
 
+#include "tests/http/support/whole_text.h"
+
 namespace podkeeper::kubeapi {
 
 /// A recorded exchange of tests/data/wire, read without the code under test.
@@ -180,11 +182,10 @@ class ApiFixture {
   }
   /// The whole body; a stream runs until it ends.
   std::string body_of(http::Response& response, Collected& into) {
-    if (auto* text = std::get_if<std::string>(&response.body)) return *text;
-    if (auto* gathered = std::get_if<http::GatheredBody>(&response.body)) {
-      std::string whole;
-      for (const auto piece : gathered->pieces) whole += piece;
-      EXPECT_EQ(whole.size(), gathered->size);
+    if (!std::holds_alternative<http::StreamBody>(response.body)) {
+      const std::string whole = http::whole_text(response);
+      const auto* gathered = std::get_if<http::GatheredBody>(&response.body);
+      if (gathered != nullptr) EXPECT_EQ(whole.size(), gathered->size);
       return whole;
     }
     auto& stream = std::get<http::StreamBody>(response.body);

@@ -1,3 +1,4 @@
+#include "pkg/kubeapi/watch_stream.h"
 #include "pkg/runtime/task_group.h"
 
 #include <gtest/gtest.h>
@@ -270,16 +271,17 @@ TEST(Watch, FansOutEveryChangeToEveryWatcherInOrder) {
   EXPECT_EQ(told(one->out.text), std::vector<std::string>{"ADDED x@200"});
 }
 
-TEST(Watch, SendsWhatQueuedUpInOneWrite) {
+TEST(Watch, SendsWhatQueuedUpInFewWrites) {
   WatchFixture fixture;
   fixture.load_pods(1, 10);
   const auto watcher = fixture.watch("/api/v1/pods?watch=1&resourceVersion=10");
-  for (std::uint64_t revision = 11; revision < 61; ++revision) {
+  constexpr std::size_t kEvents = 3 * WatchStream::kEventsPerWriteMax - 1;
+  for (std::uint64_t revision = 11; revision < 11 + kEvents; ++revision) {
     fixture.apply(kube::EventType::kModified, pod("pod-0", revision));
   }
   fixture.world.run_for(milliseconds(1));
-  EXPECT_EQ(watcher->out.writes.size(), 1);
-  EXPECT_EQ(told(watcher->out.text).size(), 50);
+  EXPECT_EQ(watcher->out.writes.size(), 3);
+  EXPECT_EQ(told(watcher->out.text).size(), kEvents);
 }
 
 TEST(Watch, TellsASlowClientItIsGoneAndHoldsBackNobody) {

@@ -33,6 +33,8 @@ constexpr milliseconds kScheduling{1'500};
 constexpr milliseconds kCrowdLate{5'000};
 constexpr std::uint64_t kMemoryMax = std::uint64_t{64} << 20;
 constexpr double kSlowdownMax = 2.0;
+/// Of podkeeperd itself, to upstream: watches, requests under way, and idle ones kept for the next.
+constexpr std::size_t kUpstreamConnectionsMax = 16;
 
 /// A node: pods come and go.
 std::string some_object(std::uint16_t port) {
@@ -206,6 +208,7 @@ ordered_json attack(const Options& options, const Podkeeperd& podkeeperd) {
   good.ask_for(seconds(2));  // warm
   std::vector<double> undisturbed = good.ask_for(calm);
   const std::size_t descriptors = process.open_descriptors();
+  const double connections_before = metric(port, "podkeeper_http_connections");
   const std::uint64_t memory = process.rss_bytes();
 
   MemoryPeak peak(process);
@@ -219,8 +222,10 @@ ordered_json attack(const Options& options, const Podkeeperd& podkeeperd) {
   const double cpu = process.cpu_seconds() - cpu_before;
   const std::uint64_t memory_peak = peak.stop();
 
+  eventually("every connection of the attack is ended", seconds(30),
+             [&] { return metric(port, "podkeeper_http_connections") <= connections_before; });
   eventually("every descriptor of the attack is given back", seconds(30),
-             [&] { return process.open_descriptors() <= descriptors + 2; });
+             [&] { return process.open_descriptors() <= descriptors + kUpstreamConnectionsMax; });
   const auto after = good.ask_for(calm);
   undisturbed.insert(undisturbed.end(), after.begin(), after.end());
 

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/http/support/whole_text.h"
 #include "tests/kubeapi/harness.h"
 
 namespace podkeeper::simkube {
@@ -62,11 +63,7 @@ class Simulated {
     return ask(std::move(request));
   }
   nlohmann::ordered_json json(const http::Response& response) {
-    if (const auto* text = std::get_if<std::string>(&response.body))
-      return nlohmann::ordered_json::parse(*text);
-    std::string whole;
-    for (const auto piece : std::get<http::GatheredBody>(response.body).pieces) whole += piece;
-    return nlohmann::ordered_json::parse(whole);
+    return nlohmann::ordered_json::parse(http::whole_text(response));
   }
   nlohmann::ordered_json get(const std::string& target) { return json(ask("GET", target)); }
 
