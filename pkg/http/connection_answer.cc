@@ -133,9 +133,9 @@ base::Task<base::Result<void>> Connection::write_text(std::string_view text,
 base::Task<base::Result<void>> Connection::write_gathered(GatheredBody& body,
                                                           base::MonotonicTime by) {
   if (body.size <= kJoinBytesMax) {
-    do
+    do {
       for (const std::string_view piece : body.pieces) out_.append(piece);
-    while (body.next());
+    } while (body.next());
     co_return co_await write_head_and(kNoBody);
   }
   // Through one reused block: as fast as naming every piece to the system, and much faster over

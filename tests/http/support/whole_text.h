@@ -12,9 +12,9 @@ inline std::string whole_text(const Response& response) {
   if (const auto* text = std::get_if<std::string>(&response.body)) return *text;
   auto gathered = std::get<GatheredBody>(response.body);
   std::string whole;
-  do
+  do {
     for (const auto piece : gathered.pieces) whole += piece;
-  while (gathered.next());
+  } while (gathered.next());
   return whole;
 }
 
