@@ -33,7 +33,7 @@ class Policies {
       base::World& world, telemetry::Metrics& metrics, const settings::Settings& settings,
       Upstream& upstream, access::Authorizer& authorizer,
       const std::vector<state::Partitions*>& maps, InForce in_force, Leading& leading);
-  /// Starts the reflector and the controller.
+  /// Starts the reflector, its self-audit and the controller.
   base::Result<void> start(runtime::TaskGroup& group);
   /// Takes this instance out of every policy's status, before the tasks are stopped.
   base::Task<void> leave(base::MonotonicTime deadline) { return controller_->leave(deadline); }
@@ -41,16 +41,19 @@ class Policies {
 
  private:
   Policies(base::World& world, telemetry::Metrics& metrics, const settings::Settings& settings,
-           Upstream& upstream, Leading& leading);
+           Upstream& upstream, Leading& leading, access::AuthorizedRead allowed);
   /// Has the statuses looked at when this process begins to lead.
   base::Task<void> follow_leadership();
 
-  base::Clock& clock_;
+  base::World& world_;
+  telemetry::Metrics& metrics_;
+  const settings::Settings& settings_;
   http::Client& client_;
   Leading& leading_;
+  const access::AuthorizedRead allowed_;
   kube::ObjectClient objects_;
   state::Store store_;
-  kube::Reflector reflector_;
+  const std::shared_ptr<kube::Reflector> reflector_;
   std::unique_ptr<controllers::PolicyController> controller_;
 };
 

@@ -31,17 +31,19 @@ constexpr auto kApplied = std::chrono::seconds(2);  ///< a policy is applied wit
 /// A cluster in a simulated world, and a client of it.
 class PolicyCluster {
  public:
-  explicit PolicyCluster(bool validate = true) : world(1) {
+  explicit PolicyCluster(bool validate = true, const std::string& fault_script = "[]") : world(1) {
     simkube::SimKubeOptions options;
     options.nodes = 2;
     options.pods = 20;
     options.churn = 0;
     options.validate_crds = validate;
+    options.faults = simkube::parse_fault_script(fault_script).value();
     cluster = std::make_unique<simkube::SimKube>(world, serving, metrics, std::move(options));
     const auto bound = cluster->start();
     if (!bound) throw std::runtime_error(bound.error().message);
+    endpoint = *bound;
     client = std::make_unique<http::Client>(
-        world, metrics, http::ClientOptions{.endpoint = *bound, .user_agent = "test"});
+        world, metrics, http::ClientOptions{.endpoint = endpoint, .user_agent = "test"});
     objects = std::make_unique<kube::ObjectClient>(world, *client);
   }
   ~PolicyCluster() { end(serving); }
@@ -124,6 +126,7 @@ class PolicyCluster {
   telemetry::Metrics metrics;
   runtime::TaskGroup serving{world, registry, "serving"};
   std::unique_ptr<simkube::SimKube> cluster;
+  base::Endpoint endpoint;
   std::unique_ptr<http::Client> client;
   std::unique_ptr<kube::ObjectClient> objects;
 };
