@@ -26,7 +26,8 @@ CHART = ROOT / "charts" / "podkeeper"
 RELEASE = "podkeeper"
 NAMESPACE = "podkeeper-system"
 START_LIMIT_S = 60
-END_LIMIT_S = 15
+ANSWER_LIMIT_S = 30
+END_LIMIT_S = 30
 POLL_S = 0.1
 
 
@@ -89,7 +90,7 @@ def get(url, method="GET"):
     """(status, body, headers); a connection that is refused or cut is status 0."""
     try:
         request = urllib.request.Request(url, method=method)
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=ANSWER_LIMIT_S) as answer:
             return answer.status, answer.read().decode(), answer.headers
     except urllib.error.HTTPError as e:
         return e.code, e.read().decode(), e.headers

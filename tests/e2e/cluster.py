@@ -15,6 +15,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "deploy"))
@@ -23,6 +24,7 @@ from support import ROOT, running, wait_for  # noqa: E402
 
 KUBECTL_LIMIT_S = 60
 REQUEST_LIMIT_S = 60
+IDLE_LIMIT_S = 30  # kube-apiserver closes a connection that is idle for 90 s
 PAGE_ITEMS = 1000
 # A child of this process ends with it, however it ends.
 WITH_US = ("setpriv", "--pdeathsig", "KILL")
@@ -40,14 +42,19 @@ class Client:
         self.connection = http.client.HTTPSConnection(
             host.hostname, host.port, context=context, timeout=REQUEST_LIMIT_S
         )
+        self.used_at = time.monotonic()
 
     def ask(self, method, path, body=None, content_type="application/json"):
         """(status, body as JSON, headers); a mapping or list as body is sent as JSON."""
         if body is not None and not isinstance(body, bytes):
             body = json.dumps(body).encode()
+        if time.monotonic() - self.used_at > IDLE_LIMIT_S:
+            self.connection.close()  # request() connects again
         self.connection.request(method, path, body, {"Content-Type": content_type})
         answer = self.connection.getresponse()
-        return answer.status, json.loads(answer.read()), answer.headers
+        text = answer.read()
+        self.used_at = time.monotonic()
+        return answer.status, json.loads(text), answer.headers
 
     def get(self, path):
         status, body, _ = self.ask("GET", path)

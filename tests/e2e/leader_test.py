@@ -24,13 +24,14 @@ NAMESPACE = "podkeeper-system"
 LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/podkeeper"
 SAMPLE = ROOT / "config/samples/quiet-namespaces-mutex.yaml"
 POLICY = POLICIES + "/" + yaml.safe_load(SAMPLE.read_text())["metadata"]["name"]
-LEASE_S, RENEW_S, RETRY_MS = 6, 4, 1500
+LEASE_S, RENEW_S, RETRY_S = 6, 4, 1
 ELECTION = (
     *("--leader-elect", f"--leader-elect-resource-namespace={NAMESPACE}"),
     f"--leader-elect-lease-duration={LEASE_S}s",
     f"--leader-elect-renew-deadline={RENEW_S}s",
-    f"--leader-elect-retry-period={RETRY_MS}ms",
+    f"--leader-elect-retry-period={RETRY_S}s",
 )
+REQUEST_S = 1  # what a busy machine takes for one request, its disk included
 TAKEOVERS = 10
 EDITS_S = 0.2
 MERGE_PATCH = "application/merge-patch+json"
@@ -182,7 +183,7 @@ class Leadership(unittest.TestCase):
             for fault in itertools.islice(kinds, TAKEOVERS):
                 with self.subTest(fault=fault.name):
                     begun, taken = self.take_over(fault)
-                    self.assertLessEqual(taken - begun, LEASE_S + 2)
+                    self.assertLessEqual(taken - begun, LEASE_S + RETRY_S + REQUEST_S)
             listed = self.cluster.must("get", "lease", "podkeeper", "-n", NAMESPACE)
             self.assertRegex(listed, r"^NAME +HOLDER +AGE\npodkeeper +\S+_[0-9a-f-]{36} ")
         finally:
@@ -190,7 +191,7 @@ class Leadership(unittest.TestCase):
             editing.join()
         freed = list(self.releases())
         self.assertGreaterEqual(len(freed), TAKEOVERS // 3)
-        self.assertLess(max(freed), RETRY_MS / 1000)
+        self.assertLess(max(freed), RETRY_S + REQUEST_S)
         self.judge_writes()
 
     def edit(self, stop):

@@ -94,7 +94,7 @@ def plain_object(kind, name, **members):
 
 def get_as(url, accept):
     request = urllib.request.Request(url, headers={"Accept": accept})
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=30) as answer:
         return json.load(answer)
 
 

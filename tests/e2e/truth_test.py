@@ -37,7 +37,7 @@ def ask(url):
 
 def metric(daemon, pattern):
     """The sum of the samples whose name and labels match."""
-    with urllib.request.urlopen(daemon.api + "/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(daemon.api + "/metrics", timeout=30) as answer:
         text = answer.read().decode()
     found = re.findall(rf"^{pattern} (\S+)$", text, re.MULTILINE)
     return sum(float(value) for value in found)
@@ -131,9 +131,11 @@ class Truth(unittest.TestCase):
             begun = time.monotonic()
             status, answer, headers = ask(f"{self.replica.api}/api/v1/nodes?consistency=snapshot")
             self.assertEqual(status, 200, answer)
-            self.assertLess(time.monotonic() - begun, 3.5)
+            took_ms = (time.monotonic() - begun) * 1000
+            self.assertLess(took_ms, REFUSED_LIMIT_S * 1000)
             if "Podkeeper-Forwarded" not in headers:
-                self.assertLessEqual(int(headers["Podkeeper-Age-Ms"]), 500)
+                # Proven to be so young when the read came; it grew older until it was answered.
+                self.assertLessEqual(int(headers["Podkeeper-Age-Ms"]), 500 + took_ms)
         forwarded = metric(self.replica, r"podkeeper_consistency_forwards_total{.*}")
         self.assertEqual(forwarded, 0, "a second watch proves it")
 
