@@ -40,8 +40,13 @@ Task<void> Nemesis::run(base::MonotonicTime end) {
 
 Task<void> Nemesis::disturb(Instance& instance, View& view) {
   ProcessWorld& process = instance.process();
-  if (options_.only_stops) {
+  if (options_.means == Means::kStops) {
     process.clock().stop_for(seconds(16 + chance(8)));
+    co_return;
+  }
+  if (options_.means == Means::kClogs) {
+    auto swizzling = swizzle(instance);
+    co_await std::move(swizzling);
     co_return;
   }
   switch (chance(11)) {

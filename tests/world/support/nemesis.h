@@ -12,11 +12,18 @@
 
 namespace podkeeper::world {
 
+/// What a nemesis confines itself to.
+enum class Means : std::uint8_t {
+  kAll,
+  kStops,  ///< instances are stopped for longer than a lease lasts
+  kClogs,  ///< connections are clogged
+};
+
 struct NemesisOptions {
   base::Duration pause = std::chrono::seconds(2);  ///< between two faults, about
   std::uint64_t stretch = 1;                       ///< absences last so many times longer
   bool restores = false;                           ///< upstream may be restored from a backup
-  bool only_stops = false;  ///< instances are stopped for longer than a lease lasts, nothing else
+  Means means = Means::kAll;
 };
 
 /// What goes wrong, by seed: lines are cut, clogged and lose answers, upstream lags, refuses,

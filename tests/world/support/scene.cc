@@ -38,7 +38,7 @@ constexpr Duration kConvergeMax = seconds(60);
 constexpr Duration kConvergeAfterRestoreMax = seconds(300);
 constexpr Duration kCapsEvery = seconds(1), kCapsEveryInLong = seconds(30);
 constexpr std::size_t kWiresMax = 64;
-constexpr std::size_t kUnsentBytesMax = 4 << 20;
+constexpr std::size_t kUnsentBytesMax = 2 << 20;
 
 /// What a scene is like, by its seed.
 struct Cast {
@@ -62,12 +62,14 @@ struct Cast {
     if (planted == Bug::kSuspendedClock) {
       instances = 3;
       writers.pause = milliseconds(150);
-      nemesis.only_stops = true;
+      nemesis.means = Means::kStops;
       nemesis.pause = seconds(10);
     }
     if (planted == Bug::kUnboundedBuffer) {
       writers.fat = 40'000;
-      writers.pause = milliseconds(20);
+      writers.pause = milliseconds(200);
+      clients = 8;
+      nemesis.means = Means::kClogs;
     }
   }
   std::size_t instances, clients;
