@@ -1,5 +1,6 @@
 #include "daemon/app.h"
 
+#include "pkg/api/crash_api.h"
 #include "pkg/api/debug_api.h"
 #include "pkg/api/map_debug_api.h"
 #include "pkg/api/process_api.h"
@@ -32,13 +33,15 @@ constexpr base::Duration kLogBlockedAfter = std::chrono::minutes(2);
 
 App::App(base::World& world, base::Processes& processes, const settings::Settings& settings,
          telemetry::Metrics& metrics, const telemetry::Logging& logging,
-         const runtime::Watchdog* watchdog)
+         const runtime::Watchdog* watchdog, const runtime::Supervision* supervision)
     : world_(world),
       processes_(processes),
       settings_(settings),
       metrics_(metrics),
       logging_(logging),
       watchdog_(watchdog),
+      supervision_(supervision),
+      started_(world.clock().now()),
       tasks_(world.clock(), static_cast<std::size_t>(settings.max_tasks)),
       upstream_(world, tasks_, "upstream"),
       reclaimer_(world.clock(), tasks_),
@@ -59,6 +62,7 @@ Task<Result<void>> App::start() {
   const api::BuildInfo& build = api::build_info();
   metrics_.gauge(telemetry::kBuildInfo, {build.version, build.commit, build.compiler}).Set(1);
   telemetry::log_info("starting", {{"version", build.version}, {"commit", build.commit}});
+  tell_of_crashes();
   std::optional<base::Endpoint> embedded;
   if (settings_.standalone) {
     auto bound = start_embedded_cluster();
@@ -176,6 +180,9 @@ void App::add_health_checks() {
   if (watchdog_ != nullptr) {
     health_->livez.add("event-loop", [this] { return watchdog_->check(); });
   }
+  for (health::Checks* checks : {&health_->healthz, &health_->readyz}) {
+    checks->add("crash-loop", [this] { return check_crash_loop(); });
+  }
   // Who does not lead is as healthy and ready as who does.
   for (health::Checks* checks : {&health_->healthz, &health_->readyz}) {
     checks->add("leader-election", [this] { return leading_->check(); });
@@ -195,6 +202,31 @@ void App::add_health_checks() {
     if (!shutting_down_) return {};
     return Error{ErrorCode::kUnavailable, "shutting down"};
   });
+}
+
+Result<void> App::check_crash_loop() const {
+  if (supervision_ == nullptr || !supervision_->crash_loop()) return {};
+  if (world_.clock().now() - started_ >= runtime::Supervision::kSettled) return {};
+  return Error{ErrorCode::kUnavailable,
+               "the processes before this one crashed one after another: see /debug/crashes"};
+}
+
+void App::tell_of_crashes() {
+  // A series that is born with its first crash has not increased.
+  for (const int signal : recovery::kFatalSignals) {
+    metrics_.counter(telemetry::kCrashes, {recovery::signal_name(signal)});
+  }
+  telemetry::Counter& restarts = metrics_.counter(telemetry::kRestarts);
+  if (supervision_ == nullptr || supervision_->crashes().empty()) return;
+  restarts.Increment(static_cast<double>(supervision_->restarts()));
+  for (const auto& [signal, count] : supervision_->crashes_by_signal()) {
+    metrics_.counter(telemetry::kCrashes, {recovery::signal_name(signal)})
+        .Increment(static_cast<double>(count));
+  }
+  telemetry::log_error("started in the place of one that crashed",
+                       {{"signal", recovery::signal_name(supervision_->crashes().front().signal)},
+                        {"restarts", supervision_->restarts()},
+                        {"crashLoop", supervision_->crash_loop()}});
 }
 
 std::vector<state::Partitions*> App::maps() {
@@ -270,6 +302,7 @@ http::Router App::api_routes() {
   api::add_status_routes(router, settings_, world_.clock());
   api::add_debug_routes(router, tasks_);
   if (watchdog_ != nullptr) api::add_threads_route(router, *watchdog_);
+  if (supervision_ != nullptr) api::add_crashes_route(router, *supervision_);
   api::add_map_debug_routes(router, map_directory(), world_.clock());
   if (settings_.enable_debug_panic) api::add_panic_route(router, background_);
   return router;

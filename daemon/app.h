@@ -10,6 +10,7 @@
 #include "pkg/http/server.h"
 #include "pkg/kubeapi/forwarder.h"
 #include "pkg/kubeapi/read_api.h"
+#include "pkg/runtime/real_supervisor.h"
 #include "pkg/runtime/real_watchdog.h"
 #include "pkg/runtime/reclaimer.h"
 #include "pkg/runtime/task_group.h"
@@ -35,14 +36,15 @@
 
 namespace podkeeper::daemon {
 
-/// podkeeperd as one object: the only place that wires rooms together. The world, the processes and
-/// the watchdog outlive it; there is no watchdog (null) where there are no real threads. start(),
-/// then shut_down() on the same executor; the destructor after shut_down() has returned.
+/// podkeeperd as one object: the only place that wires rooms together. The world, the processes,
+/// the watchdog and the supervision outlive it; there is no watchdog (null) where there are no real
+/// threads, and no supervision (null) of a process that nobody would replace. start(), then
+/// shut_down() on the same executor; the destructor after shut_down() has returned.
 class App {
  public:
   App(base::World& world, base::Processes& processes, const settings::Settings& settings,
       telemetry::Metrics& metrics, const telemetry::Logging& logging,
-      const runtime::Watchdog* watchdog);
+      const runtime::Watchdog* watchdog, const runtime::Supervision* supervision);
   ~App();
 
   /// Starts everything and binds every listener. The Error is one line that says what to do.
@@ -64,10 +66,13 @@ class App {
   base::Result<void> watch_memory();
   [[nodiscard]] http::Router api_routes();
   void add_health_checks();
+  /// Fails while this process has yet to show that it does not end as those before it.
+  [[nodiscard]] base::Result<void> check_crash_loop() const;
   [[nodiscard]] std::vector<state::Partitions*> maps();
   /// Every partition's map by its name, as there are when it is called.
   [[nodiscard]] cmap::MapDirectory map_directory();
   void collect_metrics();
+  void tell_of_crashes();
 
   base::World& world_;
   base::Processes& processes_;
@@ -75,6 +80,8 @@ class App {
   telemetry::Metrics& metrics_;
   const telemetry::Logging& logging_;
   const runtime::Watchdog* watchdog_;
+  const runtime::Supervision* supervision_;
+  const base::MonotonicTime started_;
   runtime::TaskRegistry tasks_;
   runtime::TaskGroup upstream_;  ///< the embedded cluster, stopped last
   runtime::Reclaimer reclaimer_;

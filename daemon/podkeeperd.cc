@@ -2,7 +2,9 @@
 
 #include "pkg/api/process_api.h"
 #include "pkg/cmap/record.h"
+#include "pkg/recovery/crash_report.h"
 #include "pkg/recovery/guard.h"
+#include "pkg/runtime/real_supervisor.h"
 #include "pkg/runtime/real_watchdog.h"
 #include "pkg/runtime/real_world.h"
 #include "pkg/settings/settings.h"
@@ -59,13 +61,22 @@ base::Task<void> serve_until_signal(runtime::RealWorld& world, App& app, int& ex
   co_await app.shut_down();
 }
 
-int serve(runtime::RealWorld& world, const settings::Settings& settings) {
+bool logs_json(const settings::Settings& settings) {
+  return settings.logging_format == settings::LogFormat::kJson;
+}
+
+/// `supervision`: null where nobody would replace this process.
+int serve(const settings::Settings& settings, runtime::Supervision* supervision) {
+  const api::BuildInfo& build = api::build_info();
+  recovery::tell_of_crashes({.json = logs_json(settings),
+                             .build = build.version + " (" + build.commit + ")",
+                             .report_to = supervision == nullptr ? -1 : supervision->report_to()});
+  runtime::RealWorld world(supervision);
   telemetry::Metrics metrics;
-  const telemetry::Logging logging({.format = settings.logging_format == settings::LogFormat::kJson
-                                                  ? telemetry::LogFormat::kJson
-                                                  : telemetry::LogFormat::kText,
-                                    .verbosity = static_cast<int>(settings.verbosity)},
-                                   world.clock(), &metrics);
+  const telemetry::Logging logging(
+      {.format = logs_json(settings) ? telemetry::LogFormat::kJson : telemetry::LogFormat::kText,
+       .verbosity = static_cast<int>(settings.verbosity)},
+      world.clock(), &metrics);
   const PanicSinks panics(world.clock(), metrics);
   const telemetry::ProcessCollector process(metrics);
   const runtime::Watchdog watchdog(world, metrics, {.timeout = settings.watchdog_timeout});
@@ -73,7 +84,7 @@ int serve(runtime::RealWorld& world, const settings::Settings& settings) {
   const auto threads = settings.worker_threads > 0 ? settings.worker_threads
                                                    : std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN));
   world.catch_termination_signals();
-  App app(world, world.processes(), settings, metrics, logging, &watchdog);
+  App app(world, world.processes(), settings, metrics, logging, &watchdog, supervision);
   int exit_code = 0;
   world.run_task([&] { return serve_until_signal(world, app, exit_code); },
                  static_cast<std::size_t>(threads));
@@ -81,10 +92,21 @@ int serve(runtime::RealWorld& world, const settings::Settings& settings) {
   return exit_code;
 }
 
-int run(std::span<const char* const> arguments) {
+int serve_supervised(const settings::Settings& settings) {
+  if (!settings.supervise) return serve(settings, nullptr);
+  return runtime::supervise(
+      [&settings](runtime::Supervision& supervision) { return serve(settings, &supervision); },
+      logs_json(settings));
+}
+
+base::Result<settings::Command> read_command(std::span<const char* const> arguments) {
   runtime::RealWorld world;
-  const auto command = settings::parse_command(
+  return settings::parse_command(
       arguments, [](const char* name) -> const char* { return std::getenv(name); }, world.files());
+}
+
+int run(std::span<const char* const> arguments) {
+  const auto command = read_command(arguments);
   if (!command) return refuse(command.error());
   switch (command->kind) {
     case settings::Command::Kind::kHelp:
@@ -98,10 +120,12 @@ int run(std::span<const char* const> arguments) {
       std::cout << "valid\n";
       return 0;
     }
-    case settings::Command::Kind::kHealthcheck:
+    case settings::Command::Kind::kHealthcheck: {
+      runtime::RealWorld world;
       return healthcheck(world, command->settings);
+    }
     case settings::Command::Kind::kServe:
-      return serve(world, command->settings);
+      return serve_supervised(command->settings);
   }
   return kExitInternal;
 }

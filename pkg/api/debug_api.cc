@@ -2,6 +2,7 @@
 
 #include "pkg/base/panic.h"
 #include "pkg/cmap/scratch_misuse.h"
+#include "pkg/recovery/deliberate_crash.h"
 #include "pkg/recovery/panic_report.h"
 
 #include <boost/asio/post.hpp>
@@ -153,6 +154,13 @@ Response start(runtime::TaskGroup& group, Handler handler, PanicKind kind) {
       202, "a " + std::string(base::to_string(handler)) + " handler is about to panic\n");
 }
 
+std::optional<recovery::CrashKind> parse_crash(std::string_view text) {
+  for (const recovery::CrashKind kind : recovery::kCrashKinds) {
+    if (text == recovery::to_string(kind)) return kind;
+  }
+  return std::nullopt;
+}
+
 std::optional<PanicKind> parse_kind(std::string_view text) {
   for (const PanicKind kind : base::kPanicKinds) {
     if (text == base::to_string(kind)) return kind;
@@ -190,10 +198,13 @@ Task<Response> serve_panic(runtime::TaskGroup& group, Request request) {
                           "\" is unknown; use http, stream, reconcile, event, timer or thread");
   }
   if (kind_text == "stall") co_return stall(request);
+  if (const auto kind = parse_crash(kind_text)) recovery::crash(*kind);
   const auto kind = parse_kind(kind_text);
   if (!kind) {
-    co_return refusal(400, "kind \"" + kind_text +
-                               "\" is not available; use exception, invariant, misuse or stall");
+    co_return refusal(400,
+                      "kind \"" + kind_text +
+                          "\" is not available; use exception, invariant, misuse, stall, segv, "
+                          "overflow or terminate");
   }
   if (*handler == Handler::kHttp) panic(*kind, group.registry());
   if (*handler == Handler::kStream) {

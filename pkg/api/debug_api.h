@@ -26,7 +26,7 @@ inline constexpr std::chrono::seconds kStallMax{60};
 /// would (kind=misuse: it walks a scratch table that a task "debug-panic-writer" is writing). http
 /// and stream panic in the request's own handler; the others in a task (or thread) of that kind
 /// which `group` starts. kind=stall&seconds=N does not panic: it holds the request's thread so
-/// long.
+/// long. kind=segv, overflow and terminate end the process (recovery::CrashKind).
 void add_panic_route(http::Router& router, runtime::TaskGroup& group);
 
 }  // namespace podkeeper::api

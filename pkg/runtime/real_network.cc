@@ -15,6 +15,7 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <optional>
 #include <string>
 #include <sys/socket.h>
 #include <utility>
@@ -139,6 +140,19 @@ error_code bind_acceptor(RealAcceptor& acceptor, const tcp::endpoint& where) {
   return ec;
 }
 
+/// Takes over a listening socket of the process before.
+error_code adopt(RealAcceptor& acceptor, int descriptor) {
+  sockaddr address{};
+  socklen_t size = sizeof address;
+  error_code ec;
+  if (::getsockname(descriptor, &address, &size) != 0) {
+    ec.assign(errno, boost::system::system_category());
+    return ec;
+  }
+  acceptor.assign(address.sa_family == AF_INET6 ? tcp::v6() : tcp::v4(), descriptor, ec);
+  return ec;
+}
+
 }  // namespace
 
 ChunkPool::Chunk ChunkPool::take() {
@@ -165,19 +179,30 @@ void ChunkPool::give_back(Chunk chunk) {
   if (kept_.size() < kChunksMax) kept_.push_back(std::move(chunk.bytes));
 }
 
-RealNetwork::RealNetwork(asio::io_context& io, base::Clock& clock) : io_(io), clock_(clock) {}
+RealNetwork::RealNetwork(asio::io_context& io, base::Clock& clock, Supervision* supervision)
+    : io_(io), clock_(clock), supervision_(supervision) {}
 
 base::Result<std::unique_ptr<base::Listener>> RealNetwork::listen(const base::Endpoint& endpoint) {
-  auto where = address_to_bind(io_, endpoint);
-  if (!where) return std::move(where).error();
   auto state = std::make_shared<ListenerState>(io_, clock_, chunks_);
-  error_code ec = bind_acceptor(state->acceptor, *where);
-  if (ec == asio::error::address_family_not_supported && where->address().is_unspecified()) {
-    error_code ignored;
-    state->acceptor.close(ignored);  // a host without IPv6: all addresses are all IPv4 addresses
-    ec = bind_acceptor(state->acceptor, tcp::endpoint(tcp::v4(), endpoint.port));
+  error_code ec;
+  std::optional<int> kept;
+  if (supervision_ != nullptr) kept = supervision_->take_listener(to_string(endpoint));
+  if (kept) {
+    ec = adopt(state->acceptor, *kept);
+  } else {
+    const auto where = address_to_bind(io_, endpoint);
+    if (!where) return where.error();
+    ec = bind_acceptor(state->acceptor, *where);
+    if (ec == asio::error::address_family_not_supported && where->address().is_unspecified()) {
+      error_code ignored;
+      state->acceptor.close(ignored);  // a host without IPv6: all addresses are all IPv4 addresses
+      ec = bind_acceptor(state->acceptor, tcp::endpoint(tcp::v4(), endpoint.port));
+    }
   }
   if (ec) return listen_error(endpoint, ec);
+  if (supervision_ != nullptr && !kept) {
+    supervision_->keep_listener(to_string(endpoint), state->acceptor.native_handle());
+  }
   base::Endpoint bound = endpoint;
   bound.port = state->acceptor.local_endpoint(ec).port();
   state->name = to_string(bound);

@@ -2,6 +2,7 @@
 
 #include "pkg/base/mutex.h"
 #include "pkg/base/net.h"
+#include "pkg/runtime/real_supervisor.h"
 
 #include <boost/asio/io_context.hpp>
 
@@ -33,10 +34,11 @@ class ChunkPool {
   std::size_t large_lent_ PK_GUARDED_BY(mutex_) = 0;
 };
 
-/// TCP. Thread-safe.
+/// TCP. Where there is a supervision (not null; it outlives this), listening sockets of the process
+/// before are taken over, and new ones shared. Thread-safe.
 class RealNetwork final : public base::Network {
  public:
-  RealNetwork(boost::asio::io_context& io, base::Clock& clock);
+  RealNetwork(boost::asio::io_context& io, base::Clock& clock, Supervision* supervision);
 
   base::Result<std::unique_ptr<base::Listener>> listen(const base::Endpoint& endpoint) override;
   base::Task<base::Result<std::unique_ptr<base::Stream>>> connect(
@@ -45,6 +47,7 @@ class RealNetwork final : public base::Network {
  private:
   boost::asio::io_context& io_;
   base::Clock& clock_;
+  Supervision* const supervision_;
   std::shared_ptr<ChunkPool> chunks_ = std::make_shared<ChunkPool>();
 };
 

@@ -2,6 +2,7 @@
 
 #include "pkg/base/mutex.h"
 #include "pkg/base/task_context.h"
+#include "pkg/recovery/unwind.h"
 
 #include <algorithm>
 #include <array>
@@ -13,11 +14,10 @@
 #include <filesystem>
 #include <fstream>
 #include <semaphore.h>
-#include <string_view>
+#include <span>
+#include <string>
 #include <sys/syscall.h>
-#include <ucontext.h>
 #include <unistd.h>
-#include <unwind.h>
 
 namespace podkeeper::runtime {
 namespace {
@@ -44,42 +44,13 @@ struct Question {
 constinit Question g_question;
 sem_t g_answered;
 
-struct Walk {
-  void** frames;
-  std::size_t depth;
-};
-
-_Unwind_Reason_Code take_frame(_Unwind_Context* context, void* data) {
-  auto& walk = *static_cast<Walk*>(data);
-  const auto address = _Unwind_GetIP(context);
-  if (address == 0 || walk.depth == kStackFramesMax) return _URC_END_OF_STACK;
-  // NOLINTNEXTLINE(performance-no-int-to-ptr): the unwinder gives addresses as integers.
-  walk.frames[walk.depth++] = reinterpret_cast<void*>(address);
-  return _URC_NO_REASON;
-}
-
 /// Fills in the answer of this thread. Async-signal-safe.
 void describe_this_thread(Question& into) noexcept {
-  Walk walk{into.frames.data(), 0};
-  _Unwind_Backtrace(&take_frame, &walk);
-  into.depth = walk.depth;
+  into.depth = recovery::unwind(into.frames);
   const base::TaskContext* const task = base::current_task();
   into.task_id = task == nullptr ? 0 : task->id;
   into.task_name_size = task == nullptr ? 0 : std::min(task->name.size(), into.task_name.size());
   if (task != nullptr) std::copy_n(task->name.data(), into.task_name_size, into.task_name.data());
-}
-
-void* interrupted_at(const void* context) noexcept {
-  const auto& registers = static_cast<const ucontext_t*>(context)->uc_mcontext;
-#if defined(__x86_64__)
-  const auto address = static_cast<std::uintptr_t>(registers.gregs[REG_RIP]);
-#elif defined(__aarch64__)
-  const auto address = static_cast<std::uintptr_t>(registers.pc);
-#else
-  const std::uintptr_t address = (static_cast<void>(registers), 0);
-#endif
-  // NOLINTNEXTLINE(performance-no-int-to-ptr): a register is an integer.
-  return reinterpret_cast<void*>(address);
 }
 
 extern "C" void podkeeper_answer_with_stack(int, siginfo_t*, void* context) {
@@ -88,7 +59,7 @@ extern "C" void podkeeper_answer_with_stack(int, siginfo_t*, void* context) {
   if (g_question.thread.load(std::memory_order_relaxed) == ::gettid() &&
       g_question.phase.compare_exchange_strong(expected, Phase::kAnswering)) {
     describe_this_thread(g_question);
-    g_question.interrupted = interrupted_at(context);
+    g_question.interrupted = recovery::interrupted_at(context);
     g_question.phase.store(Phase::kAnswered, std::memory_order_release);
     ::sem_post(&g_answered);
   }
@@ -98,8 +69,7 @@ extern "C" void podkeeper_answer_with_stack(int, siginfo_t*, void* context) {
 void install_handler() {
   ::sem_init(&g_answered, 0, 0);
   // The unwinder sets itself up on its first use, which must not be inside a handler.
-  Walk walk{g_question.frames.data(), 0};
-  _Unwind_Backtrace(&take_frame, &walk);
+  (void)recovery::unwind(g_question.frames);
   struct sigaction action{};
   action.sa_sigaction = &podkeeper_answer_with_stack;
   action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
@@ -127,17 +97,9 @@ bool wait_for_answer(steady_clock::time_point deadline) {
 }
 
 void take_answer(ThreadStack& into) {
-  const auto begin = g_question.frames.begin();
-  const auto end = begin + static_cast<std::ptrdiff_t>(g_question.depth);
-  auto first = std::find(begin, end, g_question.interrupted);
-  if (first == end) first = begin;
   into.answered = true;
-  into.stack.assign(first, end);
-  // The others are return addresses, which are resolved one byte back.
-  if (g_question.interrupted != nullptr && !into.stack.empty() &&
-      into.stack.front() == g_question.interrupted) {
-    into.stack.front() = static_cast<char*>(into.stack.front()) + 1;
-  }
+  into.stack = recovery::interrupted_stack(
+      std::span<void* const>(g_question.frames).first(g_question.depth), g_question.interrupted);
   into.task_id = g_question.task_id;
   into.task_name.assign(g_question.task_name.data(), g_question.task_name_size);
 }

@@ -26,9 +26,8 @@ inline constexpr std::chrono::milliseconds kStackPatience{100};
 inline constexpr std::chrono::milliseconds kStacksPatience{1000};
 
 /// The native stacks of all threads, by id. Each thread is interrupted by SIGURG and walks its own
-/// stack in the handler, which allocates nothing and takes no lock: the unwinder finds tables by
-/// _dl_find_object (glibc 2.35 and later; libgcc 12 and later), which was made for this. About 20
-/// us a thread. Any thread; one caller at a time, others wait.
+/// stack in the handler (recovery::unwind). About 20 us a thread. Any thread; one caller at a time,
+/// others wait.
 std::vector<ThreadStack> take_stacks();
 
 }  // namespace podkeeper::runtime

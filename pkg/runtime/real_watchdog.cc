@@ -1,5 +1,6 @@
 #include "pkg/runtime/real_watchdog.h"
 
+#include "pkg/recovery/crash_report.h"
 #include "pkg/recovery/panic_report.h"
 #include "pkg/telemetry/log.h"
 #include "pkg/telemetry/metric_names.h"
@@ -63,6 +64,7 @@ base::Result<void> Watchdog::check() const {
 }
 
 void Watchdog::watch() {
+  const recovery::CrashStack crash_stack;
   ::pthread_setname_np(::pthread_self(), "watchdog");
   while (!ended_.try_acquire_for(options_.timeout / kLooks)) look();
 }

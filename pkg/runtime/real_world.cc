@@ -2,6 +2,7 @@
 
 #include "pkg/base/mutex.h"
 #include "pkg/base/thread_activity.h"
+#include "pkg/recovery/crash_report.h"
 #include "pkg/recovery/guard.h"
 #include "pkg/runtime/real_clock.h"
 #include "pkg/runtime/real_network.h"
@@ -81,7 +82,8 @@ class RealFiles final : public base::Files {
 }  // namespace
 
 struct RealWorld::State {
-  State() : clock(*io), network(*io, clock), processes(*io, clock) {}
+  explicit State(Supervision* supervision)
+      : clock(*io), network(*io, clock, supervision), processes(*io, clock) {}
   /// Unfinished tasks are destroyed by the end of the loop, while clock and network are still
   /// there.
   ~State() {
@@ -124,6 +126,7 @@ struct RealWorld::State {
 
   /// One thread's loop: what a handler throws is recorded, and the loop goes on.
   void loop() {
+    const recovery::CrashStack crash_stack;
     const Listed listed(*this);
     while (!stopping.load(std::memory_order_acquire)) {
       (void)recovery::guard(base::Handler::kThread, [this] { io->run(); });
@@ -131,7 +134,7 @@ struct RealWorld::State {
   }
 };
 
-RealWorld::RealWorld() : state_(std::make_unique<State>()) {}
+RealWorld::RealWorld(Supervision* supervision) : state_(std::make_unique<State>(supervision)) {}
 
 RealWorld::~RealWorld() {
   const Teardown teardown;

@@ -2,6 +2,7 @@
 
 #include "pkg/base/processes.h"
 #include "pkg/base/world.h"
+#include "pkg/runtime/real_supervisor.h"
 
 #include <cstdint>
 #include <functional>
@@ -18,11 +19,13 @@ class ThreadShortage : public std::runtime_error {
 };
 
 /// The world as it is: TCP, the system's clocks and randomness, files, and an event loop on
-/// `threads` threads. A panic that reaches a thread's root is recorded (handler kind kThread) and
+/// `threads` threads, on which even an overflow of the stack is told of (recovery::CrashStack). A
+/// panic that reaches a thread's root is recorded (handler kind kThread) and
 /// the thread goes on.
 class RealWorld final : public base::World {
  public:
-  RealWorld();
+  /// `supervision` outlives it; null: this process is not supervised.
+  explicit RealWorld(Supervision* supervision = nullptr);
   ~RealWorld() override;
 
   base::Clock& clock() override;

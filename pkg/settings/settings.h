@@ -59,6 +59,7 @@ struct Settings {
   base::Duration shutdown_grace_period = std::chrono::seconds(10);
   std::int64_t worker_threads = 0;
   base::Duration watchdog_timeout = std::chrono::seconds(10);
+  bool supervise = false;
   bool enable_debug_panic = false;
   bool watch_list_client = false;  ///< the feature gate WatchListClient, named as client-go's
   LogFormat logging_format = LogFormat::kText;

@@ -288,11 +288,16 @@ const SettingInfo kTable[] = {
      "A thread stuck in one piece of work for this long is told of, with all threads' stacks; 0 "
      "watches nothing.",
      set<&S::watchdog_timeout>, get<&S::watchdog_timeout>},
+    {"supervise", "",
+     "Serve in a process of its own, which is replaced at once when a signal ends it: listening "
+     "sockets stay open, its crash report is kept (/debug/crashes).",
+     set<&S::supervise>, get<&S::supervise>},
     {"feature-gates", "LIST",
      "NAME=true or NAME=false. WatchListClient: the state comes by a watch instead of LIST where "
      "the API server offers it.",
      set_feature_gates, get_feature_gates},
-    {"enable-debug-panic", "", "Serve POST /debug/panic, which makes a handler panic or stall.",
+    {"enable-debug-panic", "",
+     "Serve POST /debug/panic, which makes a handler panic, stall or crash.",
      set<&S::enable_debug_panic>, get<&S::enable_debug_panic>},
     {"logging-format", "FORMAT", "text or json.", set_format, get_format},
     {"v", "N", "Verbosity of the log, 0 to 10.", set_integer<&S::verbosity, 0, 10>,

@@ -22,6 +22,12 @@ inline const MetricDesc kProcessStartTime{MetricType::kGauge, "process_start_tim
 inline const MetricDesc kProcessThreads{MetricType::kGauge, "process_threads",
                                         "Number of threads of the process."};
 
+inline const MetricDesc kCrashes{MetricType::kCounter,
+                                 "podkeeper_crashes_total",
+                                 "Processes that a signal ended and --supervise replaced.",
+                                 {"signal"}};
+inline const MetricDesc kRestarts{MetricType::kCounter, "podkeeper_restarts_total",
+                                  "Processes that --supervise has started in another's place."};
 inline const MetricDesc kWatchdogStalls{
     MetricType::kCounter, "podkeeper_watchdog_stalls_total",
     "Threads of the event loop that were stuck in one piece of work for --watchdog-timeout."};

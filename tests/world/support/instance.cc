@@ -20,7 +20,8 @@ Instance::~Instance() = default;
 
 Task<void> Instance::start() {
   metrics_ = std::make_unique<telemetry::Metrics>();
-  app_ = std::make_unique<daemon::App>(process_, process_, settings_, *metrics_, logging_, nullptr);
+  app_ = std::make_unique<daemon::App>(process_, process_, settings_, *metrics_, logging_, nullptr,
+                                       nullptr);
   view_.list_is_first = true;
   // Its identity is the pod's name, as in a cluster; whoever starts next sets another.
   // NOLINTNEXTLINE(concurrency-mt-unsafe): a simulated world is one thread.
