@@ -24,7 +24,7 @@ sys.dont_write_bytecode = True
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "faults")]
 import process_test as process  # noqa: E402  (its folder is no package)
-from process_test import LIMIT, Daemon, Program, until  # noqa: E402
+from process_test import LIMIT, Daemon, start_simkube, until  # noqa: E402
 from record import record_fault  # noqa: E402
 
 ROOM = 64 << 20           # bytes between what it uses at rest and its limit
@@ -94,11 +94,8 @@ class Overload(unittest.TestCase):
         os.environ["ASAN_OPTIONS"] = \
             own + ":quarantine_size_mb=1:allocator_release_to_os_interval_ms=100"
         self.addCleanup(os.environ.__setitem__, "ASAN_OPTIONS", own)
-        simkube = Program(process.SIMKUBE, "--bind-address=127.0.0.1:0", "--pods=100", "--churn=0")
+        simkube, self.upstream = start_simkube("--pods=100", "--churn=0")
         self.addCleanup(simkube.kill)
-        line = until(lambda: next((x for x in list(simkube.lines) if "listening" in x), None),
-                     "simkube listens", simkube.process)
-        self.upstream = re.search(r"127\.0\.0\.1:\d+", line).group(0)
 
     def start(self, *flags):
         daemon = Daemon(f"--apiserver=http://{self.upstream}", "--audit-interval=0",

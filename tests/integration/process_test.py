@@ -80,6 +80,18 @@ class Daemon(Program):
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
 
+    def try_post(self, path):
+        """The answer may not come: the request ends the process."""
+        host, port = self.api.split(":")
+        connection = http.client.HTTPConnection(host, int(port), timeout=LIMIT)
+        try:
+            connection.request("POST", path)
+            connection.getresponse().read()
+        except (OSError, http.client.HTTPException):
+            pass
+        finally:
+            connection.close()
+
     def wait_ready(self):
         until(lambda: self.get("/readyz", self.health)[0] == 200, "ready", self.process)
         return self
@@ -101,6 +113,14 @@ def until(holds, what, process=None):
             raise AssertionError(f"ended with {process.returncode} before: {what}")
         time.sleep(0.01)
     raise AssertionError(f"not within {LIMIT} s: {what}")
+
+
+def start_simkube(*flags):
+    """A cluster of its own, and its address."""
+    simkube = Program(SIMKUBE, "--bind-address=127.0.0.1:0", *flags)
+    line = until(lambda: next((x for x in list(simkube.lines) if "listening" in x), None),
+                 "simkube listens", simkube.process)
+    return simkube, re.search(r"127\.0\.0\.1:\d+", line).group(0)
 
 
 class Load:
@@ -240,12 +260,8 @@ class Process(unittest.TestCase):
                      "the thread goes on", "podkeeper_watchdog_stalls_total, io_thread_stalled")
 
     def test_killed_under_load_it_comes_back_as_a_fresh_start(self):
-        simkube = Program(SIMKUBE, "--bind-address=127.0.0.1:0", "--pods=400", "--churn=100",
-                          "--churn-for=10s")
+        simkube, upstream = start_simkube("--pods=400", "--churn=100", "--churn-for=10s")
         self.addCleanup(simkube.kill)
-        line = until(lambda: next((x for x in list(simkube.lines) if "listening" in x), None),
-                     "simkube listens", simkube.process)
-        upstream = re.search(r"127\.0\.0\.1:\d+", line).group(0)
         for _ in range(4):
             daemon = self.start(f"--apiserver=http://{upstream}")
             load = Load(daemon)
