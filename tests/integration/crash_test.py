@@ -58,7 +58,7 @@ class Connects:
 class Supervised(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.simkube, cls.upstream = start_simkube("--pods=400")
+        cls.simkube, cls.upstream = start_simkube("--pods=400", "--churn=0")
         cls.addClassCleanup(cls.simkube.kill)
 
     def start(self, *flags):
@@ -112,8 +112,8 @@ class Supervised(unittest.TestCase):
         pods = json.loads(daemon.get("/api/v1/pods")[1])["items"]
         states = json.loads(daemon.get("/state/v1/pods")[1])["items"]
         self.assertEqual(len(pods), len(states))
-        record_fault(46, self, "its report has the build, the fault and the stack; the next process "
-                     "serves from the same sockets, and no connection is refused",
+        record_fault(46, self, "its report has the build, the fault and the stack; the next "
+                     "process serves from the same sockets, and no connection is refused",
                      'podkeeper_crashes_total{signal="SIGSEGV"}, /debug/crashes', recovered)
 
     def test_an_overflow_of_the_stack_is_told_of(self):
