@@ -78,7 +78,7 @@ class AgainstTheProgram(StandaloneTest):
     def test_the_charts_defaults_are_the_programs(self):
         settings = get_json(self.api + "/configz")["podkeeper"]
         values = yaml.safe_load((CHART / "values.yaml").read_text())["config"]
-        chosen = {"loggingFormat", "dropFields", "enableDebugPanic", "leaderElect"}
+        chosen = {"loggingFormat", "dropFields", "enableDebugPanic", "leaderElect", "supervise"}
         for key in set(values) - chosen:
             value = values[key]
             text = ",".join(value) if isinstance(value, list) else str(value)
