@@ -87,6 +87,13 @@ class Supervised(unittest.TestCase):
         daemon.wait_ready()
         return time.monotonic() - began
 
+    def crash_in_a_row(self, daemon, count):
+        for number in range(count):
+            self.wait_restarts(daemon, number)  # it serves: its handlers are there
+            os.kill(self.child(daemon), signal.SIGSEGV)
+            until(lambda: len(self.logged(daemon, "crashed, starting again")) == number + 1,
+                  f"crash {number + 1} is told of", daemon.process)
+
     def crashes(self, daemon):
         return json.loads(daemon.get("/debug/crashes")[1])
 
@@ -145,10 +152,7 @@ class Supervised(unittest.TestCase):
 
     def test_a_crash_loop_waits_says_so_and_keeps_the_last_report(self):
         daemon = self.start()
-        for number in range(1, LOOP_CRASHES + 1):
-            os.kill(self.child(daemon), signal.SIGSEGV)
-            until(lambda: len(self.logged(daemon, "crashed, starting again")) == number,
-                  f"crash {number} is told of", daemon.process)
+        self.crash_in_a_row(daemon, LOOP_CRASHES)
         told = self.logged(daemon, "crashed, starting again")
         self.assertEqual([line["waitSeconds"] for line in told], [0, 0, 0, 0, 1])
         self.wait_restarts(daemon, LOOP_CRASHES)
@@ -167,10 +171,7 @@ class Supervised(unittest.TestCase):
 
     def test_sigterm_while_a_crash_loop_waits_ends_it_at_once(self):
         daemon = self.start()
-        for number in range(1, LOOP_CRASHES + 2):
-            os.kill(self.child(daemon), signal.SIGSEGV)
-            until(lambda: len(self.logged(daemon, "crashed, starting again")) == number,
-                  f"crash {number} is told of", daemon.process)
+        self.crash_in_a_row(daemon, LOOP_CRASHES + 1)
         self.assertEqual(children(daemon.process.pid), [])
         daemon.process.send_signal(signal.SIGTERM)
         self.assertEqual(daemon.process.wait(LIMIT), 128 + signal.SIGTERM)
