@@ -16,10 +16,11 @@ void write_to_nowhere() {
 /// What is volatile keeps every call from becoming a loop.
 // NOLINTNEXTLINE(misc-no-recursion)
 int recurse(int depth) {
-  const volatile int here = depth;
-  if (here < 0) return 0;
+  volatile char frame[1024];
+  frame[0] = static_cast<char>(depth);
+  if (depth < 0) return frame[0];
   const int deeper = recurse(depth + 1);
-  return deeper + here;
+  return deeper + frame[0];
 }
 
 struct ThrowsAtItsEnd {
