@@ -154,7 +154,6 @@ class Supervisor {
     if (child_ == 0) {
       ::prctl(PR_SET_PDEATHSIG, SIGKILL);
       if (::getppid() != parent) ::_exit(128 + SIGKILL);  // it died before that
-      ::setpgid(0, 0);
       ::sigprocmask(SIG_SETMASK, &before_, nullptr);
       signals_.reset();
       supervision_.link_ = their_link.release();
@@ -173,14 +172,14 @@ class Supervisor {
       std::array<pollfd, 2> waiting{{{signals_.get(), POLLIN, 0}, {link_.get(), POLLIN, 0}}};
       ::poll(waiting.data(), waiting.size(), -1);
       take_listeners();
-      if (const int signal = take_signals(); signal != 0) ::kill(child_, signal);
+      if (take_signals()) ::kill(child_, kPassedOn);
       status = reap();
     }
     take_listeners();
     return *status;
   }
 
-  /// False where a signal that ends us came meanwhile.
+  /// Until then, or until a signal comes that is to end us.
   void wait_for(base::Duration delay) {
     const auto until = steady_clock::now() + delay;
     while (ending_ == 0) {
@@ -194,15 +193,17 @@ class Supervisor {
     }
   }
 
-  /// Reads what came; the last one that is to be passed on.
-  int take_signals() {
-    int passed_on = 0;
+  /// Reads what came; true where we are to end.
+  bool take_signals() {
+    bool to_end = false;
     signalfd_siginfo info{};
     while (::read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
       const int signal = static_cast<int>(info.ssi_signo);
-      if (signal != SIGCHLD) passed_on = ending_ = signal;
+      if (signal == SIGCHLD) continue;
+      ending_ = signal;
+      to_end = true;
     }
-    return passed_on;
+    return to_end;
   }
 
   /// Whatever ended, orphans too, whose parent we are as process 1.

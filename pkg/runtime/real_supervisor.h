@@ -5,6 +5,7 @@
 #include "pkg/recovery/crash_report.h"
 
 #include <chrono>
+#include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -67,6 +68,9 @@ class Supervision {
   std::vector<std::pair<std::string, int>> listeners_ PK_GUARDED_BY(mutex_);
 };
 
+/// What a supervisor sends in place of the SIGTERM or SIGINT that it got.
+inline constexpr int kPassedOn = SIGUSR2;
+
 /// Runs `serve` in a process of its own, and again in another as often as a signal ends it (a
 /// crash, the OOM killer), at once or, in a crash loop, after 1, 2, 4, ... 30 s. Returns twice: in
 /// every process that serves what `serve` returned, and in this one, once such a process ended by
@@ -74,10 +78,10 @@ class Supervision {
 ///
 /// The listening sockets stay open in this process, the reports of those that crashed are in its
 /// memory, and nothing else is: a fork before there are threads, without exec, so that addresses of
-/// one process mean the same in the next. SIGTERM and SIGINT are passed on; the process that serves
-/// has a process group of its own, so that Ctrl-C reaches it once, and dies with this one. `json`:
-/// how the lines of this process's log are. Throws std::system_error where there is no process to
-/// be had. Call it before anything starts a thread.
+/// one process mean the same in the next. SIGTERM and SIGINT are passed on as kPassedOn, so that
+/// RealWorld can tell them from those that reach the whole group, as Ctrl-C does. The process that
+/// serves dies with this one. `json`: how the lines of this process's log are. Throws
+/// std::system_error where there is no process to be had. Call it before anything starts a thread.
 int supervise(const std::function<int(Supervision&)>& serve, bool json);
 
 }  // namespace podkeeper::runtime

@@ -83,7 +83,10 @@ class RealFiles final : public base::Files {
 
 struct RealWorld::State {
   explicit State(Supervision* supervision)
-      : clock(*io), network(*io, clock, supervision), processes(*io, clock) {}
+      : supervised(supervision != nullptr),
+        clock(*io),
+        network(*io, clock, supervision),
+        processes(*io, clock) {}
   /// Unfinished tasks are destroyed by the end of the loop, while clock and network are still
   /// there.
   ~State() {
@@ -92,6 +95,7 @@ struct RealWorld::State {
     io.reset();
   }
 
+  const bool supervised;
   std::optional<asio::io_context> io{std::in_place};
   RealClock clock;
   RealNetwork network;
@@ -100,6 +104,7 @@ struct RealWorld::State {
   RealFiles files;
   std::atomic<bool> stopping{false};
   std::optional<asio::signal_set> signals;
+  bool told_directly = false, told_by_supervisor = false;  ///< to end; of one task or handler
 
   base::Mutex mutex;
   /// The threads of the loop by their ids; each is in it no longer than it lives.
@@ -123,6 +128,18 @@ struct RealWorld::State {
     State& state_;
     const std::int64_t id_ = ::gettid();
   };
+
+  /// Notes who wants the process to end; true where that one has said so before.
+  bool told_again(int signal) {
+    return std::exchange(signal == kPassedOn ? told_by_supervisor : told_directly, true);
+  }
+  void end_at_next_signal() {
+    signals->async_wait([this](const boost::system::error_code& ec, int signal) {
+      if (ec) return;
+      if (told_again(signal)) std::_Exit(128 + (signal == kPassedOn ? SIGTERM : signal));
+      end_at_next_signal();
+    });
+  }
 
   /// One thread's loop: what a handler throws is recorded, and the loop goes on.
   void loop() {
@@ -200,20 +217,22 @@ void RealWorld::run_task(std::function<base::Task<void>()> make, std::size_t thr
 }
 
 void RealWorld::catch_termination_signals() {
-  if (!state_->signals) state_->signals.emplace(*state_->io, SIGINT, SIGTERM);
+  if (state_->signals) return;
+  state_->signals.emplace(*state_->io, SIGINT, SIGTERM);
+  if (state_->supervised) state_->signals->add(kPassedOn);
 }
 
 base::Task<int> RealWorld::termination_signal() {
   catch_termination_signals();
   auto waiting = state_->signals->async_wait(asio::use_awaitable_t<base::Executor>{});
-  co_return co_await std::move(waiting);
+  const int signal = co_await std::move(waiting);
+  (void)state_->told_again(signal);
+  co_return signal == kPassedOn ? SIGTERM : signal;
 }
 
 void RealWorld::end_at_next_termination_signal() {
   catch_termination_signals();
-  state_->signals->async_wait([](const boost::system::error_code& ec, int signal) {
-    if (!ec) std::_Exit(128 + signal);
-  });
+  state_->end_at_next_signal();
 }
 
 }  // namespace podkeeper::runtime

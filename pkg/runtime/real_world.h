@@ -56,10 +56,11 @@ class RealWorld final : public base::World {
   /// process 1: they wait for termination_signal(). Idempotent.
   void catch_termination_signals();
   /// The next SIGINT or SIGTERM: 2 or 15, one that was caught before included. One task at a time
-  /// may wait.
+  /// may wait. What a supervisor passes on is 15.
   base::Task<int> termination_signal();
   /// The next SIGINT or SIGTERM ends the process at once, with 128 + its number and no clean-up:
-  /// for who does not want to wait for an orderly end.
+  /// for who does not want to wait for an orderly end. One that a supervisor passed on does so
+  /// after another such: who signals a whole group means once.
   void end_at_next_termination_signal();
 
  private:

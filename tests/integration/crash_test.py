@@ -185,6 +185,19 @@ class Supervised(unittest.TestCase):
             self.assertFalse(pathlib.Path(f"/proc/{child}").exists())
             self.assertEqual(self.logged(daemon, "ended")[0]["exitCode"], 0)
 
+    def test_a_signal_to_the_whole_group_counts_once_and_a_second_one_twice(self):
+        daemon = self.start()
+        for pid in (self.child(daemon), daemon.process.pid):
+            os.kill(pid, signal.SIGINT)
+        self.assertEqual(daemon.process.wait(LIMIT), 0)
+        daemon = self.start("--shutdown-grace-period=60s")
+        held = daemon.hold()
+        daemon.process.send_signal(signal.SIGTERM)
+        until(lambda: self.logged(daemon, "shutting down"), "it drains", daemon.process)
+        daemon.process.send_signal(signal.SIGTERM)
+        self.assertEqual(daemon.process.wait(LIMIT), 128 + signal.SIGTERM)
+        held.join(LIMIT)
+
     def test_the_process_that_serves_ends_with_its_supervisor(self):
         daemon = self.start()
         child = self.child(daemon)

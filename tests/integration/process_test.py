@@ -92,6 +92,14 @@ class Daemon(Program):
         finally:
             connection.close()
 
+    def hold(self):
+        """A thread whose request is under way, and would be for a minute."""
+        held = threading.Thread(target=self.try_post,
+                                args=("/debug/panic?kind=stall&seconds=60",))
+        held.start()
+        until(lambda: "serve_panic" in self.get("/debug/threads")[1], "it is under way")
+        return held
+
     def wait_ready(self):
         until(lambda: self.get("/readyz", self.health)[0] == 200, "ready", self.process)
         return self
@@ -219,17 +227,7 @@ class Process(unittest.TestCase):
     def test_a_second_signal_ends_it_at_once(self):
         daemon = self.start(f"--shutdown-grace-period={GRACE}s", "--enable-debug-panic",
                             "--worker-threads=2")
-        request = urllib.request.Request(
-            f"http://{daemon.api}/debug/panic?kind=stall&seconds=60", method="POST")
-
-        def hold():
-            try:
-                urllib.request.urlopen(request, timeout=LIMIT).close()
-            except (OSError, http.client.HTTPException):
-                pass  # it is meant to be cut
-        held = threading.Thread(target=hold)
-        held.start()
-        until(lambda: "serve_panic" in daemon.get("/debug/threads")[1], "it is under way")
+        held = daemon.hold()
         daemon.process.send_signal(signal.SIGTERM)
         until(lambda: any('"shutting down"' in line for line in list(daemon.lines)), "it drains")
         began = time.monotonic()
