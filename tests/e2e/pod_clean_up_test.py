@@ -18,7 +18,7 @@ COUNTER = "podkeeper_pod_clean_ups_total"
 FINALIZER = "podkeeper.dev/e2e"
 # Minutes since their end, and how they ended; they are kept for an hour.
 EXPIRED = {"succeeded": (120, "Succeeded"), "failed": (61, "Failed"), "guarded": (90, "Failed")}
-KEPT = {"young": (58, "Succeeded"), "running": (120, "Running")}
+KEPT = {"young": (30, "Succeeded"), "running": (120, "Running")}
 DRY_RUN = ("--clean-up-terminal-pods=DryRun",)
 # A sweep that failed is followed by another half a minute later.
 SWEEPS_S = 120
