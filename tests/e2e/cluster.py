@@ -123,6 +123,25 @@ class Cluster:
     def apiserver_pid(self):
         return int(pathlib.Path(self.path("apiserver.pid")).read_text())
 
+    @contextlib.contextmanager
+    def frozen_apiserver(self):
+        """It does nothing and answers nobody, but its connections stay. SIGSTOP alone is a request:
+        until the thread that it wakes gets a processor, the others go on."""
+        pid = self.apiserver_pid()
+        tasks = pathlib.Path(f"/proc/{pid}/task")
+        state = lambda stat: stat.read_text().rpartition(")")[2].split()[0]
+
+        def stopped():
+            with contextlib.suppress(FileNotFoundError):  # a thread that ended meanwhile
+                return all(state(stat) == "T" for stat in tasks.glob("*/stat"))
+
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            wait_for("kube-apiserver stopped", stopped)
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
     def etcd_pid(self):
         return int(pathlib.Path(self.path("etcd.pid")).read_text())
 
