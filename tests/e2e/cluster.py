@@ -46,6 +46,16 @@ class Client:
 
     def ask(self, method, path, body=None, content_type="application/json"):
         """(status, body as JSON, headers); a mapping or list as body is sent as JSON."""
+        answer, text = self.send(method, path, body, content_type)
+        return answer.status, json.loads(text), answer.headers
+
+    def read(self, path):
+        """(status, text): of what is not one JSON document."""
+        answer, text = self.send("GET", path)
+        return answer.status, text.decode()
+
+    def send(self, method, path, body=None, content_type="application/json"):
+        """(answer, its bytes)."""
         if body is not None and not isinstance(body, bytes):
             body = json.dumps(body).encode()
         if time.monotonic() - self.used_at > IDLE_LIMIT_S:
@@ -54,7 +64,7 @@ class Client:
         answer = self.connection.getresponse()
         text = answer.read()
         self.used_at = time.monotonic()
-        return answer.status, json.loads(text), answer.headers
+        return answer, text
 
     def get(self, path):
         status, body, _ = self.ask("GET", path)
