@@ -1,5 +1,7 @@
 #include "pkg/runtime/real_processes.h"
 
+#include "pkg/runtime/owned_fd.h"
+
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
@@ -37,35 +39,6 @@ using Descriptor = asio::posix::basic_stream_descriptor<asio::io_context::execut
 /// Nobody reads stderr before the end, so that it must fit into the pipe; a program that complains
 /// more waits until it is killed. 1 MiB is what the system lets everybody have.
 constexpr int kComplaintPipeBytes = 1 << 20;
-
-class OwnedFd {
- public:
-  explicit OwnedFd(int fd = -1) : fd_(fd) {}
-  ~OwnedFd() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  OwnedFd(OwnedFd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  OwnedFd& operator=(OwnedFd&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  [[nodiscard]] int get() const noexcept { return fd_; }
-  int release() noexcept { return std::exchange(fd_, -1); }
-
- private:
-  int fd_;
-};
-
-struct Pipe {
-  OwnedFd read;
-  OwnedFd write;
-};
-
-std::optional<Pipe> make_pipe() {
-  std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return std::nullopt;
-  return Pipe{.read = OwnedFd(ends[0]), .write = OwnedFd(ends[1])};
-}
 
 /// "NAME=value" for each variable of the program and each of ours that it does not name.
 std::vector<std::string> environment_of(const base::Program& program) {

@@ -1,5 +1,6 @@
 #include "pkg/runtime/real_supervisor.h"
 
+#include "pkg/runtime/owned_fd.h"
 #include "pkg/telemetry/log_line.h"
 
 #include <algorithm>
@@ -25,26 +26,6 @@ namespace {
 using std::chrono::steady_clock;
 
 constexpr std::size_t kAddressBytesMax = 512;
-
-/// Closes a descriptor at its end; negative: none.
-class Descriptor {
- public:
-  explicit Descriptor(int number = -1) : number_(number) {}
-  ~Descriptor() { reset(); }
-  Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(number_, other.number_);
-    return *this;
-  }
-  [[nodiscard]] int get() const noexcept { return number_; }
-  int release() noexcept { return std::exchange(number_, -1); }
-  void reset() noexcept {
-    if (number_ >= 0) ::close(std::exchange(number_, -1));
-  }
-
- private:
-  int number_;
-};
 
 [[noreturn]] void fail(const char* what) {
   throw std::system_error(errno, std::generic_category(), std::string("--supervise: ") + what);
@@ -122,7 +103,7 @@ class Supervisor {
     ::sigemptyset(&ours);
     for (const int signal : {SIGCHLD, SIGTERM, SIGINT}) ::sigaddset(&ours, signal);
     ::sigprocmask(SIG_BLOCK, &ours, &before_);
-    signals_ = Descriptor(::signalfd(-1, &ours, SFD_CLOEXEC | SFD_NONBLOCK));
+    signals_ = OwnedFd(::signalfd(-1, &ours, SFD_CLOEXEC | SFD_NONBLOCK));
     if (signals_.get() < 0) fail("no signalfd");
   }
 
@@ -140,13 +121,13 @@ class Supervisor {
  private:
   /// Starts a process; true in it.
   bool begin() {
-    std::array<int, 2> link{}, reports{};
+    std::array<int, 2> link{};
     if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, link.data()) != 0)
       fail("no socket");
-    Descriptor our_link(link[0]), their_link(link[1]);
-    if (::pipe2(reports.data(), O_CLOEXEC) != 0) fail("no pipe");
-    Descriptor our_reports(reports[0]), their_reports(reports[1]);
-    ::fcntl(our_reports.get(), F_SETFL, O_NONBLOCK);
+    OwnedFd our_link(link[0]), their_link(link[1]);
+    auto reports = make_pipe();
+    if (!reports) fail("no pipe");
+    ::fcntl(reports->read.get(), F_SETFL, O_NONBLOCK);
     const pid_t parent = ::getpid();
     began_ = steady_clock::now();
     child_ = ::fork();
@@ -157,11 +138,11 @@ class Supervisor {
       ::sigprocmask(SIG_SETMASK, &before_, nullptr);
       signals_.reset();
       supervision_.link_ = their_link.release();
-      supervision_.report_to_ = their_reports.release();
+      supervision_.report_to_ = reports->write.release();
       return true;
     }
     link_ = std::move(our_link);
-    reports_ = std::move(our_reports);
+    reports_ = std::move(reports->read);
     return false;
   }
 
@@ -251,7 +232,7 @@ class Supervisor {
 
   const bool json_;
   sigset_t before_{};
-  Descriptor signals_, link_, reports_;
+  OwnedFd signals_, link_, reports_;
   pid_t child_ = -1;
   steady_clock::time_point began_;
   int ending_ = 0;  ///< the signal that is to end us
