@@ -17,6 +17,7 @@
 #include <exception>
 #include <link.h>
 #include <memory>
+#include <span>
 #include <string>
 #include <sys/mman.h>
 #include <typeinfo>
@@ -212,20 +213,11 @@ void describe(CrashReport& report, int signal, const siginfo_t& info,
 }
 
 void describe_stack(CrashReport& report, const void* context) noexcept {
-  const std::size_t depth = unwind(report.frames);
-  void* const interrupted = interrupted_at(context);
-  const auto begin = report.frames.begin();
-  const auto end = begin + static_cast<std::ptrdiff_t>(depth);
-  const auto first = std::find(begin, end, interrupted);
-  if (interrupted != nullptr && first != end) {
-    std::rotate(begin, first, end);
-    report.depth = static_cast<std::uint32_t>(end - first);
-    // symbolize() looks one byte before a return address, which this is none.
-    report.frames[0] = static_cast<char*>(report.frames[0]) + 1;
-  } else {
-    report.depth = static_cast<std::uint32_t>(depth);
-  }
-  report.has_stack = true;
+  static constinit std::array<void*, CrashReport::kFramesMax> frames{};
+  const std::size_t depth = unwind(frames);
+  const auto stack = interrupted_stack(std::span(frames).first(depth), interrupted_at(context));
+  std::ranges::copy(stack, report.frames.begin());
+  report.depth = static_cast<std::uint32_t>(stack.size());
 }
 
 /// Tells all there is. After it the signal's default befalls the process.

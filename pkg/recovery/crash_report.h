@@ -22,14 +22,13 @@ struct CrashReport {
   std::uint64_t address = 0;  ///< si_addr: what could not be read, written or executed
   std::int64_t when_ms = 0;   ///< since the epoch
   std::int32_t thread = 0;    ///< the kernel's id
-  std::uint32_t depth = 0;
-  std::uint64_t task_id = 0;           ///< 0: outside any task
+  std::uint32_t depth = 0;    ///< of `frames`; 0: the handler crashed too before it had them
+  std::uint64_t task_id = 0;  ///< 0: outside any task
   std::array<char, 16> thread_name{};  ///< texts end with NUL
   std::array<char, 64> task_name{};    ///< its first bytes
   std::array<char, 256> reason{};      ///< what std::terminate was called for, where it was
   std::array<std::uint64_t, kRegisters> registers{};  ///< as register_names() has them
   std::array<void*, kFramesMax> frames{};  ///< innermost first, as symbolize() reads them
-  bool has_stack = false;  ///< false: the handler crashed too before it had the stack
 
   [[nodiscard]] std::vector<void*> stack() const {
     return {frames.begin(), frames.begin() + depth};

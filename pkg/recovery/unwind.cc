@@ -43,12 +43,11 @@ void* interrupted_at(const void* context) noexcept {
   return reinterpret_cast<void*>(address);
 }
 
-std::vector<void*> interrupted_stack(std::span<void* const> unwound, void* interrupted) {
+std::span<void*> interrupted_stack(std::span<void*> unwound, void* interrupted) noexcept {
   const auto at = std::ranges::find(unwound, interrupted);
-  const bool found = interrupted != nullptr && at != unwound.end();
-  std::vector<void*> stack(found ? at : unwound.begin(), unwound.end());
-  if (found) stack.front() = static_cast<char*>(stack.front()) + 1;
-  return stack;
+  if (interrupted == nullptr || at == unwound.end()) return unwound;
+  *at = static_cast<char*>(*at) + 1;
+  return {at, unwound.end()};
 }
 
 }  // namespace podkeeper::recovery

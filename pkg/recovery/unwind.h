@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <span>
-#include <vector>
 
 namespace podkeeper::recovery {
 
@@ -18,7 +17,8 @@ std::size_t unwind(std::span<void*> into) noexcept;
 void* interrupted_at(const void* context) noexcept;
 
 /// What unwind() gave inside a handler, without the handler's own frames, in the form that
-/// symbolize() reads: it looks one byte before a return address, which `interrupted` is none.
-std::vector<void*> interrupted_stack(std::span<void* const> unwound, void* interrupted);
+/// symbolize() reads: it looks one byte before a return address, which `interrupted` is none, and
+/// so is changed in place. Async-signal-safe.
+std::span<void*> interrupted_stack(std::span<void*> unwound, void* interrupted) noexcept;
 
 }  // namespace podkeeper::recovery

@@ -98,8 +98,9 @@ bool wait_for_answer(steady_clock::time_point deadline) {
 
 void take_answer(ThreadStack& into) {
   into.answered = true;
-  into.stack = recovery::interrupted_stack(
-      std::span<void* const>(g_question.frames).first(g_question.depth), g_question.interrupted);
+  const auto stack = recovery::interrupted_stack(
+      std::span(g_question.frames).first(g_question.depth), g_question.interrupted);
+  into.stack.assign(stack.begin(), stack.end());
   into.task_id = g_question.task_id;
   into.task_name.assign(g_question.task_name.data(), g_question.task_name_size);
 }
